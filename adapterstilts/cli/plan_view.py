@@ -11,7 +11,7 @@ from adapterstilts.runner.prepare import Prepared
 
 
 def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
-    """Return one mapping a stage: name, kind, key, state, why, steps, tokens, seconds, disk."""
+    """Return one mapping a stage: name, kind, key, state, why, data, validation, steps, tokens, seconds, disk."""
     before = read_plan(prepared.out)
     throughput = Throughput(prepared.store)
     rows = []
@@ -21,7 +21,11 @@ def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
         why = why_changed(stage, prepared.plan, before) if reason == ABSENT else reason or ""
         cost = estimate(stage, throughput, prepared.device, prepared.roots)
         row = {"name": stage.name, "kind": stage.spec.kind, "key": key, "state": state, "why": why}
-        rows.append({**row, **vars(cost)})
+        reads = {
+            "data": [str(use) for use in stage.data],
+            "validation": [str(use) for use in stage.validation],
+        }
+        rows.append({**row, **reads, **vars(cost)})
     return rows
 
 

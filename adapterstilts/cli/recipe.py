@@ -71,7 +71,7 @@ def check(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
     loaded = load(recipe, overrides)
     roots = DataRoots(loaded.path.resolve().parent, given["data_dir"])
     raise_together(data_faults(loaded, roots, look_inside=True))
-    methods = len(loaded.methods) * len(loaded.file.targets) * len(loaded.file.seeds)
+    methods = len(loaded.methods) * sum(len(t.samples) for t in loaded.targets) * len(loaded.file.seeds)
     if given["as_json"]:
         print_json(
             {"recipe": loaded.file.name, "ok": True, "methods": [str(method) for method in loaded.methods]}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import click
 
-from adapterstilts.cli.options import data_option, json_option, print_json, verbose_option
+from adapterstilts.cli.options import json_option, print_json
+from adapterstilts.cli.peek import peek_command
 from adapterstilts.cli.table import echo_table
 from adapterstilts.tasks import catalogue
 from adapterstilts.tasks.spec import HubSource, PackageSource, Split, TaskSpec
@@ -54,58 +53,7 @@ def show(name: str, as_json: bool) -> None:
     echo_table(("  LANGUAGE", "SPLIT", "EXAMPLES", "SOURCE"), rows)
 
 
-@command.command("peek")
-@click.argument("name")
-@click.option("--language", help="Language to look at. [default: the first]")
-@click.option("--split", help="Split to look at. [default: the first]")
-@click.option("-n", "number", type=click.IntRange(1), default=5, show_default=True, help="Examples.")
-@data_option
-@json_option
-@verbose_option
-def peek(
-    name: str,
-    language: str | None,
-    split: str | None,
-    number: int,
-    data_dir: Path | None,
-    as_json: bool,
-) -> None:
-    """Print examples of a task, its label counts, and what was dropped."""
-    from adapterstilts.data.load import load_split
-    from adapterstilts.data.sources import DataRoots
-
-    task = catalogue.get(name)
-    language = language or next(iter(task.splits))
-    split = split or next(iter(task.splits.get(language, {"test": None})))
-    loaded = load_split(task, language, split, DataRoots(Path.cwd(), data_dir))
-    labels = _label_counts(loaded.rows)
-    if as_json:
-        shown = [] if task.confidential else [vars(row) for row in islice(loaded.rows, number)]
-        print_json(
-            {
-                "examples": len(loaded.rows),
-                "labels": labels,
-                "dropped": loaded.dropped,
-                "repaired": loaded.repaired,
-                "rows": shown,
-            }
-        )
-        return
-    for row in islice(loaded.rows, number):
-        click.echo("(confidential)" if task.confidential else str(row))
-    click.echo(f"{name} {language} {split}: {len(loaded.rows)} examples")
-    for title, counts in (("labels", labels), ("dropped", loaded.dropped), ("repaired", loaded.repaired)):
-        if counts:
-            click.echo(f"{title}: " + ", ".join(f"{key} {count}" for key, count in counts.items()))
-
-
-def _label_counts(rows: Any) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for row in rows:
-        label = getattr(row, "label", None)
-        if label is not None:
-            counts[str(label)] = counts.get(str(label), 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+command.add_command(peek_command)
 
 
 def _shortened(languages: list[str]) -> str:

@@ -1,6 +1,6 @@
-"""Which examples go into which batch, and in which order. Lists of positions only; no tensor.
+"""Which units go into which batch, and in which order. Lists of positions only; no tensor.
 
-A batch is filled up to a budget of subwords, padding included, with examples of similar length: the budget
+A batch is filled up to a budget of subwords, padding included, with units of similar length: the budget
 bounds memory and time whatever the lengths are, and similar lengths keep the padding small.
 """
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
 
-from adapterstilts.data.encode import Example
+from adapterstilts.data.encoding.columns import Encoded
 from adapterstilts.store.digest import digest
 
-# Examples are sorted by length within pools of so many batches, so that order stays random between pools.
+# Units are sorted by length within pools of so many batches, so that order stays random between pools.
 _POOL = 64
 
 
@@ -22,64 +24,105 @@ def derive_seed(seed: int, role: str, purpose: str) -> int:
     return int(digest([seed, role, purpose])[:16], 16) >> 1
 
 
-def pack(examples: Sequence[Example], order: Sequence[int], tokens_per_batch: int) -> list[list[int]]:
+def pack(encoded: Encoded, order: Sequence[int], tokens_per_batch: int) -> list[list[int]]:
     """Return `order` cut into batches that stay within the budget.
 
     Args:
-        examples: what the positions in `order` mean.
+        encoded: what the positions in `order` mean.
         order: positions, similar lengths side by side.
-        tokens_per_batch: sequences times the longest of them, at most; one example alone may exceed it.
+        tokens_per_batch: sequences times the longest of them, at most; one unit alone may exceed it.
     """
+    counts, lengths = encoded.counts, encoded.longest
     batches: list[list[int]] = []
     rows = longest = 0
     for position in order:
-        example = examples[position]
-        rows_then = rows + len(example.sequences)
-        longest_then = max(longest, example.longest)
+        rows_then = rows + counts[position]
+        longest_then = max(longest, lengths[position])
         if batches and rows_then * longest_then <= tokens_per_batch:
             batches[-1].append(position)
             rows, longest = rows_then, longest_then
         else:
             batches.append([position])
-            rows, longest = len(example.sequences), example.longest
+            rows, longest = counts[position], lengths[position]
     return batches
 
 
-def by_length(examples: Sequence[Example], tokens_per_batch: int) -> list[list[int]]:
-    """Return batches of all examples, longest first, for evaluation."""
-    order = sorted(range(len(examples)), key=lambda position: (-examples[position].longest, position))
-    return pack(examples, order, tokens_per_batch)
+def by_length(encoded: Encoded, tokens_per_batch: int) -> list[list[int]]:
+    """Return batches of all units, longest first, for evaluation."""
+    lengths = encoded.longest
+    order = sorted(range(len(encoded)), key=lambda position: (-lengths[position], position))
+    return pack(encoded, order, tokens_per_batch)
+
+
+class Step(NamedTuple):
+    """What one optimiser step sees.
+
+    Attributes:
+        epoch: from 0.
+        task: which of the stage's tasks.
+        positions: units of that task.
+    """
+
+    epoch: int
+    task: int
+    positions: list[int]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The batches of a training stage, epoch by epoch.
+    """The batches of a training stage, epoch by epoch; a batch holds units of one task.
 
     Attributes:
-        examples: the training examples.
+        tasks: the units of each task.
         tokens_per_batch: budget of a batch.
         seed: of the stage.
         role: of the stage; methods with the same seed and role see the same batches.
+        shares: units of each task in an epoch; empty: all of them, once. A task that gives fewer than it has goes
+            on in the next epoch where it stopped; one that gives more begins anew.
     """
 
-    examples: Sequence[Example]
+    tasks: Sequence[Encoded]
     tokens_per_batch: int
     seed: int
     role: str
+    shares: tuple[int, ...] = ()
 
-    def epoch(self, number: int) -> list[list[int]]:
-        """Return the shuffled batches of an epoch; every example is in exactly one."""
+    def epoch(self, number: int) -> list[Step]:
+        """Return the shuffled batches of an epoch."""
         generator = random.Random(derive_seed(self.seed, self.role, f"order {number}"))
-        order = list(range(len(self.examples)))
-        generator.shuffle(order)
-        mean = max(1, sum(example.tokens for example in self.examples) // max(1, len(self.examples)))
+        steps: list[Step] = []
+        for task, encoded in enumerate(self.tasks):
+            order = self._order(task, number, generator)
+            steps += (Step(number, task, batch) for batch in self._batches(encoded, order))
+        generator.shuffle(steps)
+        return steps
+
+    def _order(self, task: int, number: int, generator: random.Random) -> list[int]:
+        """Return the positions of a task in an epoch: a slice of its endless row of shuffled passes."""
+        size = len(self.tasks[task])
+        if not self.shares:
+            order = list(range(size))
+            generator.shuffle(order)
+            return order
+        first = number * self.shares[task]
+        passes = (
+            self._pass(task, place)
+            for place in range(first // size, first // size + self.shares[task] // size + 2)
+        )
+        stream = (position for one in passes for position in one)
+        return list(islice(stream, first % size, first % size + self.shares[task]))
+
+    def _pass(self, task: int, place: int) -> list[int]:
+        order = list(range(len(self.tasks[task])))
+        random.Random(derive_seed(self.seed, self.role, f"pass {task} {place}")).shuffle(order)
+        return order
+
+    def _batches(self, encoded: Encoded, order: Sequence[int]) -> Iterator[list[int]]:
+        mean = max(1, encoded.computed // max(1, len(encoded)))
         pool = max(1, _POOL * self.tokens_per_batch // mean)
-        batches: list[list[int]] = []
         for start in range(0, len(order), pool):
-            part = sorted(order[start : start + pool], key=lambda position: self.examples[position].longest)
-            batches += pack(self.examples, part, self.tokens_per_batch)
-        generator.shuffle(batches)
-        return batches
+            part = sorted(order[start : start + pool], key=encoded.longest.__getitem__)
+            yield from pack(encoded, part, self.tokens_per_batch)
 
     def steps(self, steps: int | None, epochs: float | None) -> int:
         """Return the number of optimiser steps: `steps`, or as many as `epochs` have batches."""
@@ -91,11 +134,27 @@ class Schedule:
             total += round((epochs - whole) * len(self.epoch(whole)))
         return max(1, total)
 
-    def batches(self, start: int = 0) -> Iterator[tuple[int, list[int]]]:
-        """Yield ``(epoch, positions)`` without end, from step `start` on."""
+    def batches(self, start: int = 0) -> Iterator[Step]:
+        """Yield what each step sees, without end, from step `start` on."""
         number = 0
         while True:
             batches = self.epoch(number)
-            yield from ((number, batch) for batch in batches[start:])
+            yield from batches[start:]
             start = max(0, start - len(batches))
             number += 1
+
+
+def epoch_shares(sizes: Sequence[int], cap: int | None, temperature: float) -> tuple[int, ...]:
+    """Return how many units of each task an epoch holds (Raffel et al. 2020, section 3.5.2).
+
+    A task of n units weighs ``min(n, cap) ** (1 / temperature)``; an epoch holds ``sum(min(n, cap))`` units, and
+    every task at least one.
+
+    Args:
+        sizes: units of each task.
+        cap: the K of examples-proportional mixing, None for no cap.
+        temperature: 1 keeps the proportions, more evens them out.
+    """
+    capped = [size if cap is None else min(size, cap) for size in sizes]
+    weights = [size ** (1 / temperature) for size in capped]
+    return tuple(max(1, round(sum(capped) * weight / sum(weights))) for weight in weights)

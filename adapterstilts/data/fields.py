@@ -76,6 +76,19 @@ class Labels:
         mapped = self.mapped(kind)
         return OUTSIDE if mapped == OUTSIDE else self._checked(prefix + mapped, record)
 
+    def entity(self, kind: Any, record: Record) -> str | None:
+        """Return the type of a span as the task calls it, or None where its tags are outside or mapped to null.
+
+        Raises:
+            Dropped: the type is unknown, which `check` reports.
+        """
+        name = f"B-{plain(kind)}"
+        key = name if name in self.task.label_map else plain(kind)
+        if self.task.label_map.get(key, key) is None:
+            return None
+        tag = self.tag(name, record)
+        return None if tag == OUTSIDE else type_of(tag)
+
     def _checked(self, label: str, record: Record) -> str:
         if label not in self._known:
             seen = self._unknown.setdefault(label, _Unknown(0, record.where))
@@ -110,9 +123,20 @@ class Labels:
         return ", ".join(parts)
 
 
+def type_of(tag: str) -> str:
+    """Return the type that a tag is of: ``A`` for ``B-A`` and ``I-A``, the tag itself where it marks no spans."""
+    return tag[2:] if tag[:2] in _PREFIXES else tag
+
+
 def _short(label: str) -> str:
     """Return a value as it is typed; a wrong column may hold whole texts."""
     return repr(label if len(label) <= _LONGEST_SHOWN else f"{label[:_LONGEST_SHOWN]}...")
+
+
+def _names(columns: list[str]) -> str:
+    names = [name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}..." for name in columns]
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + more or "none"
 
 
 def plain(value: Any) -> str:
@@ -179,7 +203,7 @@ class Cells:
     def text_or_none(self, name: str) -> str | None:
         """Return a text field, or None when it is absent, null or blank; a list of texts is joined."""
         value = self.get(name)
-        if value is ABSENT or value is None:
+        if value is ABSENT or value is None or value != value:  # NaN: a missing cell of a table of numbers
             return None
         if isinstance(value, list) and all(isinstance(part, str) for part in value):
             value = " ".join(value)
@@ -206,7 +230,7 @@ class Cells:
         if name in ("label", "tags", "answers"):
             remedy += f", or write `{name}: ''` if the data has none"
         if not self.labels.task.confidential:
-            what += f"; columns: {', '.join(there) or 'none'}"
+            what += f"; columns: {_names(there)}"
             guess = near(column, there)
             remedy = f"{guess} {remedy}" if guess else remedy
         return DataError(Fault(self.record.where, what, remedy))

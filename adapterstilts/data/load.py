@@ -1,26 +1,28 @@
 """A split of a task, from its source to typed rows.
 
-``source -> reader -> parser -> portion -> limit``; each step says what it left out.
+``source -> reader -> parser -> portion -> few-shot sample or limit``; each step says what it left out.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
+from typing import Any
 
-from adapterstilts.data import readers
+from adapterstilts.data import draws, readers
 from adapterstilts.data.parse import Parser
 from adapterstilts.data.readers.base import Record, Tally
-from adapterstilts.data.readers.choose import bucket, number
+from adapterstilts.data.readers.choose import bucket
 from adapterstilts.data.readers.hub import read_hub
 from adapterstilts.data.rows import ChoiceRow, LoadedSplit, PairRow, Row, SpanRow, TaggingRow, TextRow
 from adapterstilts.data.sources import DataRoots, resolve
 from adapterstilts.errors import AdapterStiltsError, DataError, Fault, suggest
+from adapterstilts.specs import FewShot
 from adapterstilts.tasks.spec import HubSource, Split, TaskSpec
 
 CHECKED_RECORDS = 200
+_NAMES = ("id", "document", "source_id", "target_id")
 
 
 def find_split(task: TaskSpec, language: str, split: str) -> Split:
@@ -42,7 +44,12 @@ def find_split(task: TaskSpec, language: str, split: str) -> Split:
 
 
 def load_split(
-    task: TaskSpec, language: str, split: str, roots: DataRoots, limit: int | None = None
+    task: TaskSpec,
+    language: str,
+    split: str,
+    roots: DataRoots,
+    limit: int | None = None,
+    few_shot: FewShot | None = None,
 ) -> LoadedSplit:
     """Return the rows of one split of one language.
 
@@ -51,11 +58,12 @@ def load_split(
         language: one of the task's languages.
         split: ``train``, ``validation`` or ``test``.
         roots: where relative paths are looked up.
-        limit: at most so many rows, chosen by a hash of their ids and kept in the order of the data; a larger
-            limit adds rows and takes none away.
+        limit: at most so many rows (`draws.limited`).
+        few_shot: this sample of all rows (`draws.few_shot`); the limit does not apply to it.
 
     Raises:
-        DataError: files are missing or are not what the task says, or no row is left.
+        DataError: files are missing or are not what the task says, no row is left, or fewer than a few-shot
+            sample needs.
         EnvironmentFault: the package that carries the data is not installed.
     """
     declared = find_split(task, language, split)
@@ -66,7 +74,12 @@ def load_split(
     kept = tuple(rows)
     if not kept:
         raise DataError(_nothing_left(task, language, split, tally))
-    return LoadedSplit(_limited(kept, limit), dict(tally.dropped), dict(tally.repaired))
+    if few_shot is None:
+        kept = draws.limited(kept, limit)
+    else:
+        where = f"task {task.name}, {split!r} of {language!r}"
+        kept = draws.few_shot(kept, few_shot.k, few_shot.draw, few_shot.stratify, where)
+    return LoadedSplit(kept, dict(tally.dropped), dict(tally.repaired))
 
 
 def check_split(task: TaskSpec, language: str, split: str, roots: DataRoots) -> tuple[Fault, ...]:
@@ -91,8 +104,14 @@ def _part(task: TaskSpec, named: tuple[str, Split], roots: DataRoots, tally: Tal
     prefix, part = named
     parser = Parser(task, part.format, tally)
     for row in _portion(parser.rows(_records(part, roots, tally)), part.portion):
-        yield replace(row, id=prefix + row.id) if prefix else row
+        yield _renamed(row, prefix) if prefix else row
     parser.check()
+
+
+def _renamed(row: Row, prefix: str) -> Row:
+    """Return a row whose names are told apart from those of other parts."""
+    own: dict[str, Any] = {name: getattr(row, name, "") for name in _NAMES}
+    return replace(row, **{name: prefix + value for name, value in own.items() if value})
 
 
 def _first_rows(task: TaskSpec, part: Split, roots: DataRoots, tally: Tally) -> int:
@@ -117,16 +136,6 @@ def _portion(rows: Iterable[tuple[Row, str]], portion: tuple[int, int]) -> Itera
             yield row
 
 
-def _limited(rows: tuple[Row, ...], limit: int | None) -> tuple[Row, ...]:
-    """Return `limit` rows; the first ones would often be of one topic or label, for many files are sorted."""
-    if limit is None or limit >= len(rows):
-        return rows
-    chosen = heapq.nsmallest(
-        limit, range(len(rows)), key=lambda index: (number("limit", rows[index].id), index)
-    )
-    return tuple(rows[index] for index in sorted(chosen))
-
-
 def _labelled(rows: Iterable[Row], tally: Tally) -> Iterator[Row]:
     for row in rows:
         if _label(row) is None:
@@ -146,4 +155,6 @@ def _label(row: Row) -> object:
 def _nothing_left(task: TaskSpec, language: str, split: str, tally: Tally) -> Fault:
     dropped = ", ".join(f"{reason}: {count}" for reason, count in tally.dropped.items())
     what = f"no rows in {split!r} of {language!r}"
-    return Fault(f"task {task.name}", what, f"left out: {dropped}" if dropped else "the data is empty")
+    return Fault(
+        f"task {task.name}", what, f"left out: {dropped}" if dropped else "its portion of the data is empty"
+    )

@@ -10,9 +10,9 @@ regression         text, text_pair (optional), label: a number
 multiple_choice    context, question (optional), choices: a list or several columns ``a,b,c``,
                    label: position (see `_position`), or answer: the right option's text
 multi_select       as multiple_choice; label: a list of positions
-tagging            tokens, tags
+tagging            tokens, tags; where sentences lie in documents: starts, document, spans (see `TaggingRow`)
 span_qa            context, question, answers (see `adapterstilts.data.spans`)
-retrieval          source, target
+retrieval          source, target, source_id and target_id (optional); see `_retrieval`
 mlm                text
 =================  =====================================================================================
 
@@ -21,7 +21,9 @@ A label column declared as the empty text says that the data is unlabelled.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from adapterstilts.data.fields import ABSENT, Cells, Dropped, Labels, plain
@@ -52,7 +54,7 @@ class Parser:
         self._ids: set[str] = set()
 
     def rows(self, records: Iterable[Record]) -> Iterator[tuple[Row, str]]:
-        """Yield ``(row, group)``; ids are unique and depend on the data alone.
+        """Yield each row with what must not fall on two sides of a split; ids depend on the data alone.
 
         Raises:
             DataError: a record is not what the task says.
@@ -64,7 +66,10 @@ class Parser:
             except Dropped as reason:
                 self._tally.dropped[str(reason)] += 1
                 continue
-            yield row, cells.text_or_none("group") or group_of(row)
+            group = _group(cells)
+            if group and not row.group:  # a question brings its passage as its group
+                row = replace(row, group=group)
+            yield row, group or group_of(row)
 
     def check(self) -> None:
         """Report the unknown labels of all rows so far.
@@ -86,13 +91,21 @@ class Parser:
         return unique
 
 
+def _group(cells: Cells) -> str:
+    """Return the declared group; several columns ``a,b`` are its levels, from the widest, joined by ``/``."""
+    column = cells.columns.get("group", "group")
+    if "," not in column:
+        return cells.text_or_none("group") or ""
+    return "/".join(plain(_column(cells, name)) for name in _names(column))
+
+
 def group_of(row: Row) -> str:
     """Return what rows share that must not fall on two sides of a split: the first text."""
     if isinstance(row, TextRow):
         return row.text
     if isinstance(row, TaggingRow):
         return " ".join(row.tokens)
-    return row.source if isinstance(row, PairRow) else row.context
+    return row.source or row.target or "" if isinstance(row, PairRow) else row.context
 
 
 def _classification(cells: Cells, id: str, tally: Tally) -> TextRow:
@@ -130,6 +143,8 @@ def _regression(cells: Cells, id: str, tally: Tally) -> TextRow:
         label = None if raw is None else float(raw)
     except (TypeError, ValueError):
         raise cells.fault("label should be a number") from None
+    if label is not None and not math.isfinite(label):
+        raise cells.fault("label should be a finite number")
     return TextRow(id, cells.text("text"), cells.text_or_none("text_pair"), label)
 
 
@@ -213,13 +228,44 @@ def _tagging(cells: Cells, id: str, tally: Tally) -> TaggingRow:
             raise cells.fault(f"{name} should be a list but is a {type(values).__name__}")
     if not tokens:
         raise Dropped("no tokens")
-    words = tuple(str(token) for token in tokens)
+    if not all(isinstance(token, str | int | float) for token in tokens):
+        raise cells.fault("tokens should be a list of texts")
+    row = _placed(cells, TaggingRow(id, tuple(str(token) for token in tokens)))
     if raw is None:
-        return TaggingRow(id, words)
-    if len(raw) != len(words):
-        raise cells.fault(f"{len(words)} tokens but {len(raw)} tags")
+        return row
+    if len(raw) != len(tokens):
+        raise cells.fault(f"{len(tokens)} tokens but {len(raw)} tags")
     tags = [cells.labels.tag(value, cells.record) for value in raw]
-    return TaggingRow(id, words, tuple(_closed(tags, tally) if cells.labels.iob else tags))
+    tags = _closed(tags, tally) if cells.labels.iob else tags
+    return replace(row, tags=tuple(tags), spans=_entities(cells) if row.starts else ())
+
+
+def _placed(cells: Cells, row: TaggingRow) -> TaggingRow:
+    """Return the row with its place in its document, where the data gives one."""
+    starts = cells.get("starts")
+    if starts is ABSENT or starts is None:
+        return row
+    if not _whole_numbers(starts) or len(starts) != len(row.tokens):
+        raise cells.fault("starts should be one whole number a token")
+    return replace(row, starts=tuple(starts), document=cells.text_or_none("document") or "")
+
+
+def _entities(cells: Cells) -> tuple[tuple[int, int, str], ...]:
+    """Return ``(start, end, type)`` of the gold entities, their types as the task calls them."""
+    values = cells.get("spans")
+    if values is ABSENT or values is None:
+        return ()
+    found = []
+    for value in values if isinstance(values, list | tuple) else (values,):
+        if not isinstance(value, list | tuple) or len(value) != 3 or not _whole_numbers(value[:2]):
+            raise cells.fault("spans should be a list of start, end and type")
+        kind = cells.labels.entity(value[2], cells.record)
+        found += [(value[0], value[1], kind)] if kind else []
+    return tuple(found)
+
+
+def _whole_numbers(values: Any) -> bool:
+    return isinstance(values, list | tuple) and all(type(value) is int for value in values)
 
 
 def _closed(tags: list[str], tally: Tally) -> list[str]:
@@ -243,8 +289,12 @@ def _span_qa(cells: Cells, id: str, tally: Tally) -> SpanRow:
 
 
 def _retrieval(cells: Cells, id: str, tally: Tally) -> PairRow:
+    """Return a pair, or a sentence alone: one with an id beside a side that has neither text nor id."""
     del tally
-    return PairRow(id, cells.text("source"), cells.text("target"))
+    source_id, target_id = (cells.text_or_none(f"{side}_id") or "" for side in ("source", "target"))
+    source = cells.text_or_none("source") if target_id and not source_id else cells.text("source")
+    target = cells.text_or_none("target") if source_id and not target_id else cells.text("target")
+    return PairRow(id, source, target, source_id, target_id)
 
 
 def _mlm(cells: Cells, id: str, tally: Tally) -> TextRow:

@@ -1,4 +1,8 @@
-"""Rows: one typed record an example, one dataclass a shape. No tensor, no tokenizer."""
+"""Rows: one typed record an example, one dataclass a shape. No tensor, no tokenizer.
+
+Every row has an ``id``, unique within its split, and a ``group``: what a bootstrap has to resample together.
+The group is the one that the data declares, and for `SpanRow` always the passage; empty where there is none.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,14 @@ class TextRow:
         text_pair: second text, for pair tasks.
         label: a label of the task; a tuple of them for multilabel; a number for regression; None
             when the data has none.
+        group: what a bootstrap has to resample together.
     """
 
     id: str
     text: str
     text_pair: str | None = None
     label: str | float | tuple[str, ...] | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,21 +38,42 @@ class ChoiceRow:
         context: what all options share.
         choices: the options, in order; their number may differ from row to row.
         label: index of the right option; a tuple of indices for multi-select; None when unlabelled.
+        group: what a bootstrap has to resample together.
     """
 
     id: str
     context: str
     choices: tuple[str, ...]
     label: int | tuple[int, ...] | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class TaggingRow:
-    """A tokenised sentence with one tag a token (None: unlabelled)."""
+    """A tokenised sentence with one tag a token.
+
+    Where the data says how sentences lie in documents, `document`, `starts` and `spans` do; token i ends at
+    ``starts[i] + len(tokens[i])``. All offsets count characters of the untouched document (after a byte order
+    mark), ends exclusive.
+
+    Attributes:
+        id: unique within the split.
+        tokens: the words.
+        tags: one a token; None when unlabelled.
+        group: what a bootstrap has to resample together: the document, where there is one.
+        document: name of the document, unique within the split; empty when there is none.
+        starts: offset of each token.
+        spans: ``(start, end, type)`` of the gold entities that begin in this sentence, those too that flat
+            tags cannot hold (nested or overlapping ones).
+    """
 
     id: str
     tokens: tuple[str, ...]
     tags: tuple[str, ...] | None = None
+    group: str = ""
+    document: str = ""
+    starts: tuple[int, ...] = ()
+    spans: tuple[tuple[int, int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +87,7 @@ class SpanRow:
         answers: ``(start, text)`` with character offsets into `context`; empty and `answerable`
             False for an unanswerable question; None when the data has no answers.
         answerable: whether the passage answers the question.
-        group: what a bootstrap has to resample together (the passage).
+        group: a digest of the passage.
     """
 
     id: str
@@ -73,11 +100,23 @@ class SpanRow:
 
 @dataclass(frozen=True)
 class PairRow:
-    """Two sentences that translate each other, for retrieval without training."""
+    """Two sentences that translate each other, or one without a partner; for retrieval without training.
+
+    Attributes:
+        id: unique within the split.
+        source: sentence of the one language; None for a target without partner.
+        target: sentence of the other; None for a source without partner, never both.
+        source_id: of the sentence, where the data has one: a sentence in several pairs has it in each row.
+        target_id: the same for the target.
+        group: what a bootstrap has to resample together.
+    """
 
     id: str
-    source: str
-    target: str
+    source: str | None
+    target: str | None
+    source_id: str = ""
+    target_id: str = ""
+    group: str = ""
 
 
 Row = TextRow | ChoiceRow | TaggingRow | SpanRow | PairRow

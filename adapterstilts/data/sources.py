@@ -50,7 +50,12 @@ def resolve(source: FileSource | PackageSource, roots: DataRoots) -> tuple[Path,
     found: dict[Path, None] = {}
     faults: list[Fault] = []
     for path in source.paths:
-        files = _find(_portable(path, isinstance(source, FileSource)), folders)
+        portable = _portable(path, isinstance(source, FileSource))
+        try:
+            files = _find(portable, folders)
+        except OSError as error:
+            faults.append(Fault(path, f"cannot be looked up: {error.strerror}"))
+            continue
         found.update(dict.fromkeys(files))
         if not files:
             faults.append(Fault(path, f"no such file; looked in {_places(path, folders)}", remedy))
@@ -102,6 +107,10 @@ def _portable(path: str, may_be_absolute: bool) -> str:
     windows = PureWindowsPath(path)
     if "\\" in path:
         raise UsageError(Fault(path, "holds a backslash", "write paths with '/' on every system"))
+    if any("**" in part and part != "**" for part in PurePosixPath(path).parts):
+        raise UsageError(
+            Fault(path, "holds a ** beside other characters", "write `*`, or `**/` for any folders")
+        )
     if not may_be_absolute and (windows.anchor or ".." in PurePosixPath(path).parts):
         raise UsageError(Fault(path, "leads out of the package", "name a path below the package's folder"))
     return path

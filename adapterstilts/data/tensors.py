@@ -1,14 +1,16 @@
-"""Examples to padded tensors."""
+"""Units to padded tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from adapterstilts.data.encode import Example
+from adapterstilts.data.encoding.columns import IGNORED, Array, Encoded
 
 PAD_ID = 1
 
@@ -20,16 +22,20 @@ class Batch:
     Attributes:
         input_ids: ``(sequences, length)``, subword ids, padded on the right.
         attention_mask: ``(sequences, length)``, 1 for a subword and 0 for padding.
-        labels: ``(examples,)``, -1 where unlabelled.
-        sizes: number of sequences of each example; they lie one after the other.
-        ids: the rows' ids, for messages.
+        sizes: number of sequences of each unit; they lie one after the other.
+        ids: of each unit's row, for messages.
+        per_unit: name -> ``(units, ...)``.
+        per_sequence: name -> ``(sequences, ...)``.
+        per_token: name -> ``(sequences, length)``, -100 at padding.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
-    labels: Tensor
     sizes: tuple[int, ...]
     ids: tuple[str, ...]
+    per_unit: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
+    per_sequence: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
+    per_token: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def tokens(self) -> int:
@@ -37,20 +43,31 @@ class Batch:
         return int(self.attention_mask.sum())
 
 
-def collate(examples: Sequence[Example], device: torch.device) -> Batch:
-    """Return the batch of `examples`, padded to the longest sequence among them."""
-    sequences = [sequence for example in examples for sequence in example.sequences]
-    longest = max(len(sequence) for sequence in sequences)
-    ids = torch.full((len(sequences), longest), PAD_ID, dtype=torch.long)
-    for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence)] = torch.tensor(sequence, dtype=torch.long)
-    lengths = torch.tensor([len(sequence) for sequence in sequences])
-    mask = (torch.arange(longest)[None] < lengths[:, None]).long()
-    labels = torch.tensor([-1 if example.label is None else example.label for example in examples])
+def collate(encoded: Encoded, positions: Sequence[int], device: torch.device) -> Batch:
+    """Return the batch of some units, padded to the longest sequence among them."""
+    places = np.concatenate([np.arange(encoded.firsts[p], encoded.firsts[p + 1]) for p in positions])
+    starts = encoded.bounds[places]
+    lengths = encoded.bounds[places + 1] - starts
+    reach = np.arange(lengths.max())
+    mask = reach[None] < lengths[:, None]
+    # Padding reads some token as well, which the mask then replaces.
+    cells = np.minimum(starts[:, None] + reach[None], len(encoded.tokens) - 1)
+
+    def padded(column: Array, filler: int) -> Tensor:
+        return _tensor(np.where(mask, column[cells], filler), device)
+
     return Batch(
-        input_ids=ids.to(device),
-        attention_mask=mask.to(device),
-        labels=labels.to(device),
-        sizes=tuple(len(example.sequences) for example in examples),
-        ids=tuple(example.id for example in examples),
+        input_ids=padded(encoded.tokens, PAD_ID),
+        attention_mask=_tensor(mask, device),
+        sizes=tuple(encoded.counts[position] for position in positions),
+        ids=tuple(encoded.ids[encoded.rows[position]] for position in positions),
+        per_unit={name: _tensor(column[positions], device) for name, column in encoded.per_unit.items()},
+        per_sequence={name: _tensor(column[places], device) for name, column in encoded.per_sequence.items()},
+        per_token={name: padded(column, IGNORED) for name, column in encoded.per_token.items()},
     )
+
+
+def _tensor(values: Array, device: torch.device) -> Tensor:
+    """Return whole numbers as int64 and others as float32."""
+    kind = np.float32 if np.issubdtype(values.dtype, np.floating) else np.int64
+    return torch.from_numpy(values.astype(kind)).to(device)

@@ -94,16 +94,34 @@ def f1_score(sums: FloatArray) -> FloatArray:
     return ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
 
-def score_lists(metric: Metric, gold: Sequence[Any], predicted: Sequence[Any]) -> float:
-    """Return a metric of two plain lists, in the forms that the metric's docstring gives.
+def score_lists(
+    metric: Metric,
+    gold: Sequence[Any],
+    predicted: Sequence[Any],
+    *,
+    probabilities: Sequence[Mapping[str, float] | None] | None = None,
+    groups: Sequence[str] | None = None,
+) -> float:
+    """Return a metric of plain lists, in the forms that the metric's docstring gives.
+
+    Args:
+        metric: the metric.
+        gold: one answer an example.
+        predicted: one answer an example.
+        probabilities: label -> probability for each example, where the metric needs them.
+        groups: the group of each example, where the metric needs them.
 
     Raises:
         DataError: the lists differ in length, or are empty.
     """
-    if len(gold) != len(predicted):
-        raise DataError(Fault(metric.name, f"{len(gold)} gold answers beside {len(predicted)} predictions"))
-    pairs = enumerate(zip(gold, predicted, strict=True))
-    return metric([Prediction(str(place), right, answer) for place, (right, answer) in pairs])
+    probabilities = [None] * len(gold) if probabilities is None else probabilities
+    groups = [""] * len(gold) if groups is None else groups
+    if not len(gold) == len(predicted) == len(probabilities) == len(groups):
+        what = f"{len(gold)} gold answers beside {len(predicted)} predictions"
+        beside = f" ({len(probabilities)} probabilities, {len(groups)} groups)"
+        raise DataError(Fault(metric.name, what + beside, "give one of each for every example"))
+    rows = enumerate(zip(gold, predicted, probabilities, groups, strict=True))
+    return metric([Prediction(str(place), *row) for place, row in rows])
 
 
 def score_by_id(metric: Metric, gold: Mapping[str, Any], predicted: Mapping[str, Any]) -> float:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapterstilts.errors import DataError, Fault, UsageError
 from adapterstilts.metrics.core import FloatArray, Metric, Prediction
+
+# An id (0, no language) or a group of one language (1): ids sort first.
+_Node = tuple[int, str, str]
 
 
 @dataclass(frozen=True)
@@ -83,20 +87,40 @@ class Cell:
         Args:
             metric: whose statistics to take; by language where the metric depends on it (MLQA).
             predictions: language -> one list a seed, the same examples in the same order.
-            parallel: whether examples (or groups) of equal name in two languages translate each other,
-                so that they have to be resampled together.
+            parallel: whether examples of equal id in two languages translate each other (`are_parallel`).
+                They are then resampled together, and with them their groups: the passages of one id.
             seeds: the seeds' names.
 
         Raises:
             DataError: two seeds of a language hold different examples, or another order of them.
         """
-        statistics, groups, ids = {}, {}, {}
+        statistics, ids = {}, {}
         for language, lists in predictions.items():
             of_language = metric if isinstance(metric, Metric) else metric[language]
             statistics[language] = [of_language.statistics(one) for one in lists]
             ids[language] = _shared_ids(language, lists)
-            groups[language] = _units(language, lists[0] if lists else (), parallel)
+        examples = {language: lists[0] if lists else () for language, lists in predictions.items()}
+        groups = _linked(examples) if parallel else {code: _units(code, examples[code]) for code in examples}
         return cls(statistics, groups, ids, tuple(seeds))
+
+
+def are_parallel(ids: Mapping[str, Collection[str]]) -> bool:
+    """Return whether equal ids in two languages name one example in translation.
+
+    They do when all languages hold the same ids, and when languages that differ share ids that are more than
+    numbers (MLQA's questions are in four languages or more of its seven): numbers may be those of lines.
+    Where lines are all that equal ids mean, and all languages have as many, drawing them together neither
+    widens nor narrows an interval.
+
+    Args:
+        ids: language -> ids of its examples.
+    """
+    sets = [frozenset(some) for some in ids.values()]
+    if len(set(sets)) <= 1:
+        return len(sets) > 1
+    counts = Counter(id_ for some in sets for id_ in some)
+    shared = [id_ for id_, count in counts.items() if count > 1]
+    return bool(shared) and not all(id_.isdecimal() for id_ in shared)
 
 
 def check_pairing(cell: Cell, baseline: Cell) -> None:
@@ -131,10 +155,35 @@ def _check_same_examples(cell: Cell, baseline: Cell, language: str) -> None:
             raise DataError(Fault(where, what, "evaluate both on the same examples"))
 
 
-def _units(language: str, predictions: Sequence[Prediction], parallel: bool) -> list[Hashable]:
-    """Return each example's unit: its group, else itself; marked with the language unless parallel."""
-    place = "" if parallel else language
-    return [(place, "group", p.group) if p.group else (place, "id", p.id) for p in predictions]
+def _units(language: str, predictions: Sequence[Prediction]) -> list[Hashable]:
+    """Return each example's unit: its group, else itself."""
+    return [(language, "group", one.group) if one.group else (language, "id", one.id) for one in predictions]
+
+
+def _linked(examples: Mapping[str, Sequence[Prediction]]) -> dict[str, list[Hashable]]:
+    """Return each example's unit in parallel data: all that equal ids and groups of a language connect.
+
+    A passage has another group in every language; its questions have the same ids, and so make one unit of
+    all its translations. A unit is named after its first id, whatever the order of the languages.
+    """
+    parents: dict[_Node, _Node] = {}
+
+    def root(node: _Node) -> _Node:
+        while parents.setdefault(node, node) != node:
+            parents[node] = parents[parents[node]]
+            node = parents[node]
+        return node
+
+    for language, predictions in examples.items():
+        for one in predictions:
+            nodes = [_id_node(one), *([(1, language, one.group)] if one.group else [])]
+            first, *others = sorted(map(root, nodes))
+            parents.update(dict.fromkeys(others, first))
+    return {code: [root(_id_node(one)) for one in predictions] for code, predictions in examples.items()}
+
+
+def _id_node(prediction: Prediction) -> _Node:
+    return (0, "", prediction.id)
 
 
 def _shared_ids(language: str, lists: Sequence[Sequence[Prediction]]) -> list[str]:

@@ -39,8 +39,8 @@ def macro_f1(labels: Sequence[Hashable] = ()) -> Metric:
     """Return the unweighted mean over classes of F1.
 
     Args:
-        labels: the classes to average; empty means every class seen in gold or predictions. A subset
-            is allowed (stance detection averages "favor" and "against" only).
+        labels: the classes to average; empty means every class seen in gold or predictions. A subset is
+            allowed (TweetEval's stance averages "against" and "favor": ``macro_f1@against+favor``).
     """
     return _by_class("macro_f1", labels, lambda counts: _mean(f1_score(counts), counts.sum(-1) > 0))
 

@@ -28,6 +28,9 @@ class Prediction:
         prediction: the model's answer in the same form.
         probabilities: label -> probability, for kinds that have them.
         group: examples that have to be resampled together share it; empty means the example alone.
+        entities: for tagged sentences that know their place in a document: ``gold`` and ``prediction``, each
+            ``(start, end, type)`` by character offsets into the document. Beside the tags, because
+            annotations that overlap have no tags and still count.
     """
 
     id: str
@@ -35,6 +38,7 @@ class Prediction:
     prediction: Any
     probabilities: Mapping[str, float] | None = None
     group: str = ""
+    entities: Mapping[str, Sequence[Sequence[Any]]] | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ def _line(one: Prediction) -> dict[str, Any]:
         line["probabilities"] = dict(one.probabilities)
     if one.group:
         line["group"] = one.group
+    if one.entities is not None:
+        line["entities"] = {side: [list(entity) for entity in some] for side, some in one.entities.items()}
     return line
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapterstilts.errors import Fault, UsageError, suggest
 from adapterstilts.metrics import (
     answers,
+    breakdown,
     calibration,
     classification,
     exams,
@@ -27,8 +28,7 @@ class Entry:
 
     Attributes:
         make: (language, labels) -> the metric.
-        kinds: the kinds of task whose usual predictions it scores; none for a metric whose examples have
-            a form of their own (entities of whole documents, mined pairs).
+        kinds: the kinds of task whose predictions it scores.
     """
 
     make: Callable[[str | None, Sequence[str]], Metric]
@@ -54,6 +54,7 @@ _ENTRIES: dict[str, Entry] = {
     "micro_f1": _by_class(classification.micro_f1, "classification", "multilabel"),
     "weighted_f1": _by_class(classification.weighted_f1, "classification", "multilabel"),
     "macro_recall": _by_class(classification.macro_recall, "classification"),
+    "accuracy_by_part": _plain(lambda: breakdown.averaged(classification.accuracy(), 2), "classification"),
     "ece": _plain(calibration.expected_calibration_error, "classification"),
     "exact_match": _plain(multilabel.exact_match, "multi_select", "multilabel"),
     "hamming_score": _plain(multilabel.hamming_score, "multi_select", "multilabel"),
@@ -66,7 +67,7 @@ _ENTRIES: dict[str, Entry] = {
     "strict_span_f1": _plain(tagging.strict_span_f1, "tagging"),
     "udpos_f1": _plain(tagging.udpos_f1, "tagging"),
     "token_accuracy": _plain(tagging.token_accuracy, "tagging"),
-    "entity_f1": _plain(sets.entity_f1),
+    "entity_f1": _plain(sets.entity_f1, "tagging"),
     "squad_f1": _plain(answers.squad_f1, "span_qa"),
     "squad_em": _plain(answers.squad_em, "span_qa"),
     "squad_em_f1": _plain(answers.squad_em_f1, "span_qa"),
@@ -79,15 +80,15 @@ _ENTRIES: dict[str, Entry] = {
     "mrr": _plain(retrieval.mrr, "retrieval"),
     "recall@5": _plain(lambda: retrieval.recall_at(5), "retrieval"),
     "recall@10": _plain(lambda: retrieval.recall_at(10), "retrieval"),
-    "bitext_f1": _plain(sets.bitext_f1),
+    "bitext_f1": _plain(sets.bitext_f1, "retrieval"),
 }
 
 
 def get(name: str, *, language: str | None = None, labels: Sequence[str] = ()) -> Metric:
     """Return a metric by name.
 
-    Beside the names of `names` there are two families: ``recall@<k>`` for any k, and ``f1@<label>``, the
-    F1 of one label.
+    Beside the names of `names` there are three families: ``recall@<k>`` for any k, ``f1@<label>``, the F1 of
+    one label, and ``macro_f1@<label>+<label>``, the mean F1 of some labels.
 
     Args:
         name: as in a task's `metrics`.
@@ -102,10 +103,15 @@ def get(name: str, *, language: str | None = None, labels: Sequence[str] = ()) -
         return entry.make(language, labels)
     if match := re.fullmatch(r"recall@(\d+)", name):
         return retrieval.recall_at(int(match[1]))
-    if name.startswith("f1@") and (not labels or name[3:] in labels):
-        return classification.class_f1(name[3:])
+    family, _, chosen = name.partition("@")
+    if family == "f1" and chosen and (not labels or chosen in labels):
+        return classification.class_f1(chosen)
+    some = chosen.split("+")
+    if family == "macro_f1" and all(some) and (not labels or set(some) <= set(labels)):
+        return replace(classification.macro_f1(some), name=name)
     known = [*_ENTRIES, *(f"f1@{label}" for label in labels)]
-    raise UsageError(Fault("metrics", f"{name!r} is not a metric", suggest(name, known)))
+    remedy = suggest(name, known) or ", ".join(known)
+    raise UsageError(Fault("metrics", f"{name!r} is not a metric", remedy))
 
 
 def names(kind: str | None = None) -> tuple[str, ...]:

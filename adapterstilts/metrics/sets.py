@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from adapterstilts.errors import DataError, Fault
-from adapterstilts.metrics.build import count_f1_metric, f1_score
+from adapterstilts.metrics.build import count_f1_metric, f1_score, per_example
 from adapterstilts.metrics.classification import members
-from adapterstilts.metrics.core import Metric
-
-Entity = tuple[int, int, str]
+from adapterstilts.metrics.core import Metric, Prediction
+from adapterstilts.metrics.spans import Entity
 
 
 def set_f1(gold: Iterable[Hashable], predicted: Iterable[Hashable]) -> float:
@@ -28,19 +27,23 @@ def set_f1(gold: Iterable[Hashable], predicted: Iterable[Hashable]) -> float:
 def entity_f1() -> Metric:
     """Return micro F1 of entities, each right only with exact offsets and type.
 
-    An example is a document; gold and prediction hold ``(start, end, type)`` with character offsets into
-    it. Repeats count once. A document that only one side has has to be there with an empty list on the
-    other, so that spurious entities count.
+    The score of PharmaCoNER (Gonzalez-Agirre et al., 2019) and CANTEMIST-NER (Miranda-Escalada et al., 2020).
+
+    An example is a document or a sentence of one. Tagged sentences have both sides in
+    `Prediction.entities` (`spans.entities_of` gives the predicted ones); otherwise gold and prediction are
+    the entities: ``(start, end, type)`` with character offsets into the document. Repeats within an example
+    count once. A document that only one side has has to be there with an empty list on the other, so that
+    spurious entities count.
 
     Raises:
-        DataError: from the metric, for an item of another form.
+        DataError: from the metric, for an item of another form, or for tags without offsets.
     """
 
-    def counts(gold: Any, predicted: Any) -> tuple[float, float, float]:
-        right, found = _entities(gold), _entities(predicted or ())
+    def row(prediction: Prediction) -> tuple[float, float, float]:
+        right, found = (_entities(side) for side in _sides(prediction))
         return len(right & found), len(found), len(right)
 
-    return count_f1_metric("entity_f1", counts)
+    return per_example("entity_f1", row, f1_score)
 
 
 def bitext_f1() -> Metric:
@@ -55,6 +58,17 @@ def bitext_f1() -> Metric:
         return len(right & found), len(found), len(right)
 
     return count_f1_metric("bitext_f1", counts)
+
+
+def _sides(prediction: Prediction) -> tuple[Iterable[Any], Iterable[Any]]:
+    """Return the gold and the predicted entities of an example."""
+    if prediction.entities is not None:
+        return prediction.entities["gold"], prediction.entities["prediction"]
+    if any(isinstance(item, str) for item in prediction.gold):
+        what = f"example {prediction.id!r} has tags, but no place in a document"
+        remedy = "read the data by offsets (format brat or offsets), or score `span_f1`"
+        raise DataError(Fault("entity_f1", what, remedy))
+    return prediction.gold, prediction.prediction or ()
 
 
 def _entities(items: Iterable[Any]) -> set[Entity]:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Sequence
 from adapterstilts.errors import DataError, Fault
 
 Span = tuple[str, int, int]
+# (start, end, type): character offsets into a document, the end exclusive.
+Entity = tuple[int, int, str]
 # (prefix, type); the prefix says where in a span the token stands.
 Mark = tuple[str, str]
 
@@ -56,6 +58,30 @@ def strict_spans(tags: Sequence[str]) -> set[Span]:
         if prefix == "B":
             begin, kind, inside = place, type_, True
     return set(spans)
+
+
+def entities_of(
+    tags: Sequence[str], starts: Sequence[int], ends: Sequence[int], *, offset: int = 0
+) -> list[Entity]:
+    """Return the spans of a tagged sentence as entities of its document, in the order of the text.
+
+    Tags are read as by `lenient_spans`: a model may well open a span with ``I-``. An entity goes from the
+    start of its first token to the end of its last, with what stands between them.
+
+    Args:
+        tags: one a token.
+        starts: where each token begins, in characters.
+        ends: where each token ends, exclusive.
+        offset: where the text that `starts` and `ends` count in begins in the document.
+
+    Raises:
+        DataError: the three differ in length, or a tag is empty.
+    """
+    if not len(tags) == len(starts) == len(ends):
+        what = f"{len(tags)} tags, {len(starts)} starts and {len(ends)} ends"
+        raise DataError(Fault("entities", what, "give one of each for every token"))
+    spans = sorted(lenient_spans(tags), key=lambda span: span[1])
+    return [(offset + starts[first], offset + ends[last], kind) for kind, first, last in spans]
 
 
 def _mark(tag: str) -> Mark:

@@ -1,4 +1,4 @@
-"""XTREME's averages (Hu et al., 2020): over languages, over exact match and F1, over the nine tasks.
+"""XTREME's averages (Hu et al., 2020): over languages, over exact match and F1, over groups of tasks and all nine.
 
 All means are unweighted and English counts as a language. Scores are fractions here; the leaderboard
 prints them times 100.
@@ -6,7 +6,7 @@ prints them times 100.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from adapterstilts.errors import DataError, Fault, UsageError, suggest
 
@@ -14,7 +14,7 @@ LANGUAGES: dict[str, tuple[str, ...]] = {
     task: tuple(codes.split())
     for task, codes in {
         "xnli": "ar bg de el en es fr hi ru sw th tr ur vi zh",
-        "pawsx": "de en es fr ja ko zh",
+        "paws-x": "de en es fr ja ko zh",
         "udpos": "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr"
         " ur vi yo zh",
         "panx": "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru"
@@ -28,6 +28,12 @@ LANGUAGES: dict[str, tuple[str, ...]] = {
     }.items()
 }
 QUESTION_ANSWERING = ("xquad", "mlqa", "tydiqa")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "classification": ("xnli", "paws-x"),
+    "tagging": ("udpos", "panx"),
+    "question answering": QUESTION_ANSWERING,
+    "retrieval": ("bucc", "tatoeba"),
+}
 
 
 def over_languages(scores: Mapping[str, float]) -> float:
@@ -45,7 +51,7 @@ def task_score(task: str, scores: Mapping[str, float], f1: Mapping[str, float] |
     """Return a task's official score, over exactly its languages.
 
     Args:
-        task: one of the nine, as in `LANGUAGES`.
+        task: one of the nine, as in `LANGUAGES` and in the catalogue.
         scores: language -> score; for question answering the exact match.
         f1: language -> F1, for question answering only; the task's score is then the mean of the two
             means.
@@ -54,8 +60,7 @@ def task_score(task: str, scores: Mapping[str, float], f1: Mapping[str, float] |
         UsageError: unknown task; F1 missing for question answering, or given elsewhere.
         DataError: languages are missing or not XTREME's, so that the mean would not compare.
     """
-    if task not in LANGUAGES:
-        raise UsageError(Fault("xtreme", f"{task!r} is not one of the nine tasks", suggest(task, LANGUAGES)))
+    _check_tasks([task])
     if (f1 is not None) != (task in QUESTION_ANSWERING):
         remedy = "give exact match and F1 for question answering, one score for other tasks"
         raise UsageError(Fault(f"xtreme, {task}", "scores do not suit the task", remedy))
@@ -71,13 +76,31 @@ def overall(task_scores: Mapping[str, float]) -> float | None:
     Raises:
         UsageError: a task that is not one of the nine.
     """
-    unknown = sorted(set(task_scores) - set(LANGUAGES))
-    if unknown:
-        what = f"{unknown[0]!r} is not one of the nine tasks"
-        raise UsageError(Fault("xtreme", what, suggest(unknown[0], LANGUAGES)))
+    _check_tasks(task_scores)
     if len(task_scores) < len(LANGUAGES):
         return None
     return sum(task_scores.values()) / len(task_scores)
+
+
+def by_group(task_scores: Mapping[str, float]) -> dict[str, float]:
+    """Return the mean of each group's tasks, as in `GROUPS`; a group that lacks one is left out.
+
+    Raises:
+        UsageError: a task that is not one of the nine.
+    """
+    _check_tasks(task_scores)
+    return {
+        group: sum(task_scores[task] for task in tasks) / len(tasks)
+        for group, tasks in GROUPS.items()
+        if set(tasks) <= set(task_scores)
+    }
+
+
+def _check_tasks(tasks: Iterable[str]) -> None:
+    unknown = sorted(set(tasks) - set(LANGUAGES))
+    if unknown:
+        what = f"{unknown[0]!r} is not one of the nine tasks"
+        raise UsageError(Fault("xtreme", what, suggest(unknown[0], LANGUAGES)))
 
 
 def _check_languages(task: str, scores: Mapping[str, float]) -> None:

@@ -5,7 +5,8 @@ head goes stale, ``train_adapter`` of a stack trains all of it, names match by p
 says what is wanted, `assembled` puts exactly that on the backbone, and takes everything off again.
 
 Names in memory are fixed, so that no name of a user can collide with another or with a module: the stage's
-inputs are ``x0_``, ``x1_`` ..., and what trains (adapter and head) is ``trained``.
+inputs are ``x0_``, ``x1_`` ..., and what trains (adapter and head) is ``trained``; several heads are ``task0_``,
+``task1_`` ...
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ from torch import Tensor, nn
 
 from adapterstilts import compose
 from adapterstilts.data.batches import derive_seed
+from adapterstilts.data.masking import mask
 from adapterstilts.data.tensors import Batch
 from adapterstilts.errors import AdapterStiltsError, Fault
 from adapterstilts.model.backbone import Backbone, quiet_library
-from adapterstilts.model.heads import HEADS, HeadKind
+from adapterstilts.model.heads import HEADS, MASKED, HeadKind, add_masked_head, masked_loss
 from adapterstilts.specs import SELF, AdapterSpec
 
 TRAINED = "trained"
 ADAPTER_FOLDER = "adapter"
 FUSION_FOLDER = "fusion"
 HEAD_FOLDER = "head"
+HEADS_FOLDER = "heads"
 # The composition of the bare backbone; it is outside the grammar of recipes.
 _NOTHING = "stack()"
 _VERIFY = "run `adapterstilts store verify`"
@@ -61,7 +64,7 @@ class Blueprint:
         inputs: position -> folder of a saved adapter.
         trained: folder of a stage's own saved parts (adapter, fusion, head), None for fresh ones.
         adapter: the fresh adapter, where ``self`` is in the composition and `trained` is None.
-        head: the output layer; None for hidden states only.
+        heads: the output layers, one a task; none for hidden states only.
         seed: with `role`, initialises what is fresh.
         role: see `adapterstilts.specs`.
     """
@@ -70,7 +73,7 @@ class Blueprint:
     inputs: Mapping[str, Path] = field(default_factory=dict)
     trained: Path | None = None
     adapter: AdapterSpec | None = None
-    head: HeadSpec | None = None
+    heads: tuple[HeadSpec, ...] = ()
     seed: int = 0
     role: str = "target"
 
@@ -94,18 +97,34 @@ class Assembly:
         """The library's model."""
         return self.backbone.model
 
-    @property
-    def head(self) -> HeadKind:
-        """Loss and probabilities of the head."""
-        if self.blueprint.head is None:
-            raise AssemblyError(Fault(self.blueprint.composition, "has no head"))
-        return HEADS[self.blueprint.head.kind]
+    def head(self, task: int = 0) -> HeadKind:
+        """Return what is known of the head of a task.
 
-    def logits(self, batch: Batch) -> Tensor:
-        """Return the head's output: ``(sequences, classes)``, for choices ``(sequences, 1)``."""
-        output = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
-        logits: Tensor = output.logits
-        return logits
+        Raises:
+            AssemblyError: when nothing but the backbone and adapters stands here.
+        """
+        if not self.blueprint.heads:
+            raise AssemblyError(Fault(self.blueprint.composition, "has no head"))
+        return HEADS[self.blueprint.heads[task].kind]
+
+    def logits(self, batch: Batch, task: int = 0) -> Tensor:
+        """Return a head's scores; their first axis is the batch's sequences (`adapterstilts.model.heads`)."""
+        output = self.model(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            head=head_name(self.blueprint.heads, task),
+        )
+        return self.head(task).logits(output)
+
+    def loss(self, batch: Batch, task: int = 0, seed: int = 0) -> Tensor:
+        """Return the mean loss over a batch of a task, a scalar; `seed` decides which subwords are masked."""
+        if self.blueprint.heads[task].kind != MASKED:
+            return self.head(task).loss(self.logits(batch, task), batch)
+        mask_id = self.backbone.tokenizer.mask_token_id
+        masked = mask(batch, mask_id, vocabulary=mask_id, seed=seed)
+        output = self.model.base_model(input_ids=masked.input_ids, attention_mask=batch.attention_mask)
+        head = self.model.heads[head_name(self.blueprint.heads, task)]
+        return masked_loss(head, output[0][masked.chosen], masked.answers)
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:
         """Return hidden state `layer`, ``(sequences, length, hidden)``; 0 is the embeddings."""
@@ -134,8 +153,23 @@ class Assembly:
         self.save_head(folder)
 
     def save_head(self, folder: Path) -> None:
-        """Write the head in the library's layout."""
-        self.model.save_head(str(folder / HEAD_FOLDER), TRAINED, use_safetensors=True)
+        """Write the heads in the library's layout; one of masked language modelling has no later use."""
+        heads = self.blueprint.heads
+        for task, head in enumerate(heads):
+            if head.kind != MASKED:
+                place = head_folder(folder, heads, task)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                self.model.save_head(str(place), head_name(heads, task), use_safetensors=True)
+
+
+def head_name(heads: Sequence[HeadSpec], task: int) -> str:
+    """Return a head's name in memory; none is the beginning of another, which the library would save as well."""
+    return TRAINED if len(heads) == 1 else f"task{task}_"
+
+
+def head_folder(folder: Path, heads: Sequence[HeadSpec], task: int) -> Path:
+    """Return where a stage's artifact holds a head."""
+    return folder / HEAD_FOLDER if len(heads) == 1 else folder / HEADS_FOLDER / str(task)
 
 
 @contextmanager
@@ -154,10 +188,10 @@ def _put_on(model: Any, blueprint: Blueprint) -> str | None:
     """Add what the blueprint names, activate it, freeze all; return the library's name of the fusion."""
     _add_adapters(model, blueprint)
     fused = _add_fusion(model, blueprint)
-    if blueprint.head is not None:
-        _add_head(model, blueprint, blueprint.head)
+    for task in range(len(blueprint.heads)):
+        _add_head(model, blueprint, task)
     model.set_active_adapters(library_composition(blueprint.composition))
-    model.active_head = TRAINED if blueprint.head is not None else None
+    model.active_head = head_name(blueprint.heads, 0) if blueprint.heads else None
     model.requires_grad_(False)
     model.eval()
     return fused
@@ -261,14 +295,17 @@ def _add_fusion(model: Any, blueprint: Blueprint) -> str | None:
     return str(block.name)
 
 
-def _add_head(model: Any, blueprint: Blueprint, head: HeadSpec) -> None:
-    if blueprint.trained is not None:
-        folder = blueprint.trained / HEAD_FOLDER
+def _add_head(model: Any, blueprint: Blueprint, task: int) -> None:
+    head, name = blueprint.heads[task], head_name(blueprint.heads, task)
+    torch.manual_seed(derive_seed(blueprint.seed, blueprint.role, "head" if task == 0 else f"head {task}"))
+    if head.kind == MASKED:
+        add_masked_head(model, name)
+    elif blueprint.trained is not None:
+        folder = head_folder(blueprint.trained, blueprint.heads, task)
         _tensor_names(folder, "head")
-        model.load_head(str(folder), load_as=TRAINED, use_safetensors=True)
-        return
-    torch.manual_seed(derive_seed(blueprint.seed, blueprint.role, "head"))
-    HEADS[head.kind].add(model, TRAINED, head.labels)
+        model.load_head(str(folder), load_as=name, use_safetensors=True)
+    else:
+        HEADS[head.kind].add(model, name, head.labels)
 
 
 def _clear(model: Any) -> None:
@@ -301,7 +338,7 @@ def unfreeze(assembly: Assembly, *, full: bool) -> dict[str, nn.Parameter]:
     Raises:
         AssemblyError: when nothing would train, or the library holds something else trainable.
     """
-    patterns = _full_patterns() if full else _adapter_patterns(assembly)
+    patterns = [*_head_patterns(assembly), *(_FULL if full else _adapter_patterns(assembly))]
     wanted = {}
     for name, parameter in assembly.model.named_parameters():
         chosen = any(pattern.search(name) for pattern in patterns)
@@ -309,10 +346,10 @@ def unfreeze(assembly: Assembly, *, full: bool) -> dict[str, nn.Parameter]:
         if chosen:
             wanted[name] = parameter
     assembly.model.train()
-    matched = [pattern for pattern in patterns if any(pattern.search(name) for name in wanted)]
-    if len(matched) < len(patterns):
-        missing = ", ".join(pattern.pattern for pattern in patterns if pattern not in matched)
-        raise AssemblyError(Fault(assembly.blueprint.composition, f"nothing to train for {missing}"))
+    missing = [pattern.pattern for pattern in patterns if not any(pattern.search(name) for name in wanted)]
+    if missing or not wanted:
+        what = f"nothing to train for {', '.join(missing) or 'any part'}"
+        raise AssemblyError(Fault(assembly.blueprint.composition, what))
     trainable = {name for name, parameter in assembly.model.named_parameters() if parameter.requires_grad}
     if trainable != set(wanted):
         extra = sorted(trainable ^ set(wanted))[:3]
@@ -320,13 +357,17 @@ def unfreeze(assembly: Assembly, *, full: bool) -> dict[str, nn.Parameter]:
     return wanted
 
 
-def _full_patterns() -> list[re.Pattern[str]]:
-    # The pooler is a random layer that no head reads.
-    return [re.compile(r"^roberta\.(?!pooler\.)"), re.compile(rf"^heads\.{TRAINED}\.")]
+# The pooler is a random layer that no head reads.
+_FULL = (re.compile(r"^roberta\.(?!pooler\.)"),)
+
+
+def _head_patterns(assembly: Assembly) -> list[re.Pattern[str]]:
+    heads = assembly.blueprint.heads
+    return [re.compile(rf"^heads\.{head_name(heads, task)}\.") for task in range(len(heads))]
 
 
 def _adapter_patterns(assembly: Assembly) -> list[re.Pattern[str]]:
-    patterns = [re.compile(rf"^heads\.{TRAINED}\.")]
+    patterns = []
     if _has_self(assembly.blueprint.composition):
         patterns.append(re.compile(rf"\.adapters\.{TRAINED}\."))
     if assembly.fusion is not None:

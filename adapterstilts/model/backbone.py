@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from adapterstilts.data.encode import Tokenizer
+from adapterstilts.data.encoding.tokens import Tokenizer
 from adapterstilts.errors import EnvironmentFault, Fault
 from adapterstilts.specs import BackboneSpec
 

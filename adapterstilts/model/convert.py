@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from adapterstilts.errors import EnvironmentFault, Fault, suggest
-from adapterstilts.model.e5_format import FloatArray, PackedEncoder, read_packed
+from adapterstilts.model.e5_format import FloatArray, PackedEncoder, Vocabulary, read_packed
 from adapterstilts.model.xlmr_tokenizer import write_json, write_tokenizer
 from adapterstilts.store.digest import digest_file
 
@@ -88,6 +88,15 @@ def convert_package(package: str, version: str, target: Path) -> None:
     save_file(xlmr_weights(packed), str(weights_file), metadata={"format": "pt"})
     # safetensors lets only the owner read its file, which is of no use in a store that several people share.
     shutil.copymode(target / "config.json", weights_file)
+
+
+def package_vocabulary(package: str, version: str) -> Vocabulary:
+    """Return the pieces of an installed package's tokenizer.
+
+    Raises:
+        EnvironmentFault: as `convert_package`.
+    """
+    return read_packed(_verified_file(package, version)).vocabulary
 
 
 def _verified_file(package: str, version: str) -> Path:

@@ -1,4 +1,4 @@
-"""Output layers by task kind: how one is added, its loss, and its probabilities.
+"""Output layers by task kind: how one is added, its loss, and its answers.
 
 The modules are the library's own heads, so that what is saved loads in plain ``adapters``.
 """
@@ -12,8 +12,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
+from adapterstilts.data.encoding.columns import IGNORED
 from adapterstilts.data.tensors import Batch
+
+# Hidden subwords that are compared with the whole vocabulary at once: 250k scores each.
+_TOLD_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -22,26 +27,76 @@ class HeadKind:
 
     Attributes:
         add: ``(model, name, labels)`` puts a fresh head on the model.
-        loss: ``(logits, batch)`` -> mean loss over the examples, a scalar.
-        probabilities: ``(logits, batch)`` -> one ``(classes or options,)`` tensor an example.
+        logits: the library's output -> scores; the first axis is sequences.
+        loss: ``(logits, batch)`` -> mean loss over the batch, a scalar.
+        answers: ``(logits, batch)`` -> one tensor a unit, as `adapterstilts.data.encoding` decodes it.
     """
 
     add: Callable[[Any, str, Sequence[str]], None]
+    logits: Callable[[Any], Tensor]
     loss: Callable[[Tensor, Batch], Tensor]
-    probabilities: Callable[[Tensor, Batch], list[Tensor]]
+    answers: Callable[[Tensor, Batch], list[Tensor]]
 
 
-def _add_classification(model: Any, name: str, labels: Sequence[str]) -> None:
-    id2label = dict(enumerate(labels))
-    model.add_classification_head(name, num_labels=len(labels), id2label=id2label)
+def _plain_logits(output: Any) -> Tensor:
+    logits: Tensor = output.logits
+    return logits
 
 
-def _classification_loss(logits: Tensor, batch: Batch) -> Tensor:
-    return F.cross_entropy(logits.float(), batch.labels)
+def _by_unit(logits: Tensor, batch: Batch) -> list[Tensor]:
+    """Return the scores of each unit's sequences."""
+    return list(torch.split(logits.float(), list(batch.sizes)))
 
 
-def _classification_probabilities(logits: Tensor, _batch: Batch) -> list[Tensor]:
-    return list(logits.float().softmax(-1))
+def _cut(scores: Tensor, batch: Batch) -> list[Tensor]:
+    """Return each sequence's scores without those of its padding."""
+    lengths = batch.attention_mask.sum(1).tolist()
+    return [own[:length] for own, length in zip(scores, lengths, strict=True)]
+
+
+# ---- texts: (sequences, classes); windows of one text are averaged
+
+
+def _add_classes(model: Any, name: str, labels: Sequence[str]) -> None:
+    model.add_classification_head(name, num_labels=len(labels), id2label=dict(enumerate(labels)))
+
+
+def _add_number(model: Any, name: str, _labels: Sequence[str]) -> None:
+    model.add_classification_head(name, num_labels=1)
+
+
+def _pooled(logits: Tensor, batch: Batch) -> Tensor:
+    """Return ``(units, classes)``: the mean over each text's windows."""
+    if len(logits) == len(batch.sizes):
+        return logits.float()
+    return torch.stack([own.mean(0) for own in _by_unit(logits, batch)])
+
+
+def _class_loss(logits: Tensor, batch: Batch) -> Tensor:
+    return F.cross_entropy(_pooled(logits, batch), batch.per_unit["label"])
+
+
+def _class_answers(logits: Tensor, batch: Batch) -> list[Tensor]:
+    return list(_pooled(logits, batch).softmax(-1))
+
+
+def _set_loss(logits: Tensor, batch: Batch) -> Tensor:
+    return F.binary_cross_entropy_with_logits(_pooled(logits, batch), batch.per_unit["label"].float())
+
+
+def _set_answers(logits: Tensor, batch: Batch) -> list[Tensor]:
+    return list(_pooled(logits, batch).sigmoid())
+
+
+def _number_loss(logits: Tensor, batch: Batch) -> Tensor:
+    return F.mse_loss(_pooled(logits, batch)[:, 0], batch.per_unit["label"])
+
+
+def _number_answers(logits: Tensor, batch: Batch) -> list[Tensor]:
+    return list(_pooled(logits, batch)[:, 0])
+
+
+# ---- choices: (sequences, 1), a sequence an option
 
 
 def _add_choice(model: Any, name: str, _labels: Sequence[str]) -> None:
@@ -50,27 +105,109 @@ def _add_choice(model: Any, name: str, _labels: Sequence[str]) -> None:
     model.add_multiple_choice_head(name, num_choices=1)
 
 
-def _by_example(logits: Tensor, batch: Batch) -> list[Tensor]:
-    """Return one ``(options,)`` tensor an example from ``(sequences, 1)`` scores."""
-    return list(torch.split(logits.float().flatten(), list(batch.sizes)))
-
-
 def _option_scores(logits: Tensor, batch: Batch) -> Tensor:
-    """Return ``(examples, most options)``: each example's scores, minus infinity where it has no such option."""
+    """Return ``(units, most options)``: each unit's scores, minus infinity where it has no such option."""
     return torch.nn.utils.rnn.pad_sequence(
-        _by_example(logits, batch), batch_first=True, padding_value=float("-inf")
+        _by_unit(logits.flatten(), batch), batch_first=True, padding_value=float("-inf")
     )
 
 
 def _choice_loss(logits: Tensor, batch: Batch) -> Tensor:
-    return F.cross_entropy(_option_scores(logits, batch), batch.labels)
+    return F.cross_entropy(_option_scores(logits, batch), batch.per_unit["label"])
 
 
-def _choice_probabilities(logits: Tensor, batch: Batch) -> list[Tensor]:
-    return [scores.softmax(-1) for scores in _by_example(logits, batch)]
+def _choice_answers(logits: Tensor, batch: Batch) -> list[Tensor]:
+    return [scores.softmax(-1) for scores in _by_unit(logits.flatten(), batch)]
+
+
+def _select_loss(logits: Tensor, batch: Batch) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits.flatten().float(), batch.per_sequence["label"].float())
+
+
+def _select_answers(logits: Tensor, batch: Batch) -> list[Tensor]:
+    return [scores.sigmoid() for scores in _by_unit(logits.flatten(), batch)]
+
+
+# ---- tagging: (sequences, length, tags)
+
+
+def _add_tags(model: Any, name: str, labels: Sequence[str]) -> None:
+    model.add_tagging_head(name, num_labels=len(labels), id2label=dict(enumerate(labels)))
+
+
+def _tag_loss(logits: Tensor, batch: Batch) -> Tensor:
+    return F.cross_entropy(
+        logits.float().flatten(0, 1), batch.per_token["label"].flatten(), ignore_index=IGNORED
+    )
+
+
+def _tag_answers(logits: Tensor, batch: Batch) -> list[Tensor]:
+    return _cut(logits.argmax(-1), batch)
+
+
+# ---- span_qa: (sequences, length, 2)
+
+
+def _add_spans(model: Any, name: str, _labels: Sequence[str]) -> None:
+    model.add_qa_head(name, num_labels=2)
+
+
+def _span_logits(output: Any) -> Tensor:
+    return torch.stack([output.start_logits, output.end_logits], dim=-1)
+
+
+def _span_loss(logits: Tensor, batch: Batch) -> Tensor:
+    # Padding may not take part, or the loss would depend on a batch's longest window.
+    scores = logits.float().masked_fill((batch.attention_mask == 0)[..., None], float("-inf"))
+    starts = F.cross_entropy(scores[..., 0], batch.per_unit["start"])
+    return (starts + F.cross_entropy(scores[..., 1], batch.per_unit["end"])) / 2
+
+
+def _span_answers(logits: Tensor, batch: Batch) -> list[Tensor]:
+    return _cut(logits.float(), batch)
+
+
+# ---- masked language modelling
+
+
+def add_masked_head(model: Any, name: str) -> None:
+    """Put a fresh language modelling head on the model, its output weights tied to the word embeddings."""
+    model.add_masked_lm_head(name)
+    model.heads[name].get_output_embeddings().weight = model.get_input_embeddings().weight
+
+
+def masked_loss(head: Any, states: Tensor, answers: Tensor) -> Tensor:
+    """Return the mean loss of telling hidden subwords, 0 where there are none.
+
+    The scores over the vocabulary are made block by block, and made again for the gradient: all at once they would
+    need gigabytes.
+
+    Args:
+        head: from `add_masked_head`.
+        states: ``(told, hidden)``, the encoder's states at the hidden subwords.
+        answers: ``(told,)``, what was there.
+    """
+
+    def total(part: Tensor, right: Tensor) -> Tensor:
+        return F.cross_entropy(head[len(head) - 1](part).float(), right, reduction="sum")
+
+    if not len(answers):
+        # A batch of unknown subwords alone has nothing to tell; the mean of nothing would not be a number.
+        return states.sum() * 0.0
+    for place in range(len(head) - 1):
+        states = head[place](states)
+    blocks = zip(torch.split(states, _TOLD_AT_ONCE), torch.split(answers, _TOLD_AT_ONCE), strict=True)
+    losses = [checkpoint(total, part, right, use_reentrant=False) for part, right in blocks]
+    return torch.stack(losses).sum() / len(answers)
 
 
 HEADS: Mapping[str, HeadKind] = {
-    "classification": HeadKind(_add_classification, _classification_loss, _classification_probabilities),
-    "multiple_choice": HeadKind(_add_choice, _choice_loss, _choice_probabilities),
+    "classification": HeadKind(_add_classes, _plain_logits, _class_loss, _class_answers),
+    "multilabel": HeadKind(_add_classes, _plain_logits, _set_loss, _set_answers),
+    "regression": HeadKind(_add_number, _plain_logits, _number_loss, _number_answers),
+    "multiple_choice": HeadKind(_add_choice, _plain_logits, _choice_loss, _choice_answers),
+    "multi_select": HeadKind(_add_choice, _plain_logits, _select_loss, _select_answers),
+    "tagging": HeadKind(_add_tags, _plain_logits, _tag_loss, _tag_answers),
+    "span_qa": HeadKind(_add_spans, _span_logits, _span_loss, _span_answers),
 }
+MASKED = "mlm"

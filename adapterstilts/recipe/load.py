@@ -11,7 +11,7 @@ import pydantic
 from adapterstilts.errors import Fault, RecipeError, suggest
 from adapterstilts.recipe.check import Recipe, check
 from adapterstilts.recipe.files import find
-from adapterstilts.recipe.schema import RecipeFile, Section
+from adapterstilts.recipe.schema import FORMS, RecipeFile, Section
 from adapterstilts.recipe.yaml_text import apply_override, parse_overrides, read_yaml
 
 
@@ -41,7 +41,10 @@ def load(reference: str, overrides: Sequence[str] | Mapping[str, Any] = ()) -> R
 
 
 def _shape_faults(error: pydantic.ValidationError, path: Path) -> list[Fault]:
-    return [_shape_fault(detail["type"], tuple(detail["loc"]), detail, path) for detail in error.errors()]
+    return [
+        _shape_fault(detail["type"], tuple(part for part in detail["loc"] if part not in FORMS), detail, path)
+        for detail in error.errors()
+    ]
 
 
 def _shape_fault(kind: str, loc: tuple[int | str, ...], detail: Any, path: Path) -> Fault:

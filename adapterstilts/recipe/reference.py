@@ -89,7 +89,7 @@ def _type(annotation: Any) -> str:
         )
     if origin in (Union, types.UnionType):
         return " or ".join(_type(argument) for argument in arguments if argument is not type(None))
-    if origin is list:
+    if origin in (list, tuple):
         return f"list of {_type(arguments[0])}"
     if origin is dict:
         return f"mapping to {_type(arguments[1])}"
@@ -102,6 +102,8 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None or isinstance(value, BaseModel) or value in ([], {}, ""):
         return ""
+    if isinstance(value, tuple):
+        value = list(value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

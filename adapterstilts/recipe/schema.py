@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
+
+from adapterstilts.tasks.spec import Kind
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+# Marks that pydantic sets into an error's path to say which form of a value it tried.
+TEXT, SECTION = "<text>", "<section>"
+FORMS = frozenset({TEXT, SECTION})
+
+
+def _form(value: Any) -> str:
+    return TEXT if isinstance(value, str) else SECTION
 
 
 class Section(BaseModel):
@@ -64,7 +75,17 @@ class TrainingFields(Section):
         None, description="`auto`: bf16 where the device does it well"
     )
     tokens_per_batch: Positive | None = Field(None, description="subwords a batch, padding included")
-    max_length: int | None = Field(None, ge=8, le=512, description="subwords an example is cut to")
+    max_length: int | None = Field(
+        None,
+        ge=8,
+        le=512,
+        description="subwords of an example, or of a window of it; default: 128, span_qa 384",
+    )
+    stride: Positive | None = Field(
+        None,
+        description="subwords from the start of one window of a long text to that of the next; default: span_qa 128; "
+        "elsewhere long texts are cut (classification, choice) or split without overlap (tagging, mlm)",
+    )
     learning_rate: Rate | None = Field(None, description="peak learning rate of AdamW")
     epochs: Annotated[float, Field(gt=0)] | None = Field(None, description="passes over the training data")
     steps: Positive | None = Field(
@@ -80,10 +101,19 @@ class TrainingFields(Section):
     backbone_dropout: Literal["auto", True, False] | None = Field(
         None, description="the backbone's own dropout; `auto`: off while it is frozen, on while it trains"
     )
+    evaluations: int | None = Field(
+        None,
+        ge=0,
+        description="how often, evenly spread, a model is scored on validation data; the best state is kept; "
+        "default: 0, the last state is",
+    )
+    patience: Positive | None = Field(
+        None, description="training ends after so many `evaluations` without a better score"
+    )
 
 
 class TrainingSection(Section):
-    """Settings by role, from general to special: default, role, task."""
+    """Settings by role, from general to special: default, role, whole model, task, few examples."""
 
     default: TrainingFields = Field(TrainingFields(), description="for every training stage")
     intermediate: TrainingFields = Field(TrainingFields(), description="for intermediate adapters and models")
@@ -91,7 +121,12 @@ class TrainingSection(Section):
     fusion: TrainingFields = Field(TrainingFields(), description="for fusion layers")
     full_finetune: TrainingFields = Field(TrainingFields(), description="for whole models, after the role")
     by_task: dict[Name, TrainingFields] = Field(
-        {}, description="for stages that train on this task, last of all"
+        {}, description="for stages that train on this task or mix, or for this target, after the role"
+    )
+    few_shot: TrainingFields = Field(
+        TrainingFields(),
+        description="for stages that train on a few examples, last of all; default: 20 epochs; "
+        "its learning rate is not for whole models",
     )
 
 
@@ -107,50 +142,172 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _as_files(value: Any) -> Any:
+    return {"files": value} if isinstance(value, (str, list)) else value
+
+
+def _named_task(value: Any) -> Any:
+    return {"task": value} if isinstance(value, str) else value
+
+
+def _source(value: Any) -> Any:
+    # YAML's null says the same as the word.
+    return "none" if value is None else value if value == "none" else _named_task(value)
+
+
 Paths = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
 
 
-class LanguageSection(Section):
-    """The files of one language; a path may hold `*`."""
+class SplitSection(Section):
+    """One split of one language: files, or a split on the hub."""
 
-    train: Paths | None = Field(None, description="training files")
-    validation: Paths | None = Field(None, description="validation files")
-    test: Paths | None = Field(None, description="test files")
+    files: Paths | None = Field(None, description="a path or several, which may hold `*`")
+    hub: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] | None = Field(
+        None, description="a data set on the hub, as `namespace/name`, in place of files"
+    )
+    config: str | None = Field(None, description="configuration of the hub's data set, where it has some")
+    split: str | None = Field(None, description="the hub's own name of the split")
+    revision: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = Field(
+        None, description="commit SHA on the hub; without one the first run asks for it and keeps it"
+    )
+    ref: str | None = Field(
+        None, description="branch on the hub to read until there is a commit; default: main"
+    )
+    format: FormatSection | None = Field(None, description="how to read it; default: the task's `format`")
+    portion: tuple[Percent, Percent] = Field(
+        (0, 100),
+        description="percent range of the rows, chosen by a hash of each row's group, for data without splits: "
+        "[0, 80] to train, [80, 100] to test",
+    )
+
+
+Split = Annotated[SplitSection | None, BeforeValidator(_as_files)]
+
+
+class LanguageSection(Section):
+    """The splits of one language: a path, a list of paths, or a section."""
+
+    train: Split = Field(None, description="training data")
+    validation: Split = Field(None, description="validation data")
+    test: Split = Field(None, description="test data")
 
 
 class TaskSection(Section):
     """A task of your own, without Python."""
 
-    kind: Literal["classification", "multiple_choice", "retrieval"] = Field(
-        description="shape of input and output; decides head and loss"
-    )
+    kind: Kind = Field(description="shape of input and output; decides head and loss")
     domain: str = Field("general", description="domain in the results: biomedical, social ...")
-    labels: list[str] = Field([], description="the label list, in the head's order")
+    labels: list[str] = Field(
+        [],
+        description="the label list, in the head's order; of tagging all tags (O, B-X, I-X ...); for multiple choice "
+        "the names of the options, if they have some; other kinds have none",
+    )
     label_map: dict[str, str | None] = Field(
         {}, description="value in the files -> label; null drops the row, counted"
     )
-    languages: dict[str, LanguageSection] = Field(min_length=1, description="language code -> files")
-    format: FormatSection = Field(description="how to read the files")
+    unanswerable: bool = Field(
+        False, description="of span_qa: a passage may hold no answer; the empty answer is then a prediction"
+    )
+    languages: dict[str, LanguageSection] = Field(min_length=1, description="language code -> splits")
+    format: FormatSection | None = Field(
+        None, description="how to read the splits that bring no format of their own"
+    )
     metrics: list[str] = Field(
-        [], description="scores, the main one first; default: the usual one of the kind"
+        [], description="scores, the main one first; default: the usual ones of the kind"
+    )
+    confidential: bool = Field(
+        False, description="nothing of its text may appear in reports, logs and errors"
     )
     licence: str = Field("", description="licence of the data")
     citation: str = Field("", description="where the data come from")
 
 
+class MixEntrySection(Section):
+    """A task of a mix."""
+
+    task: Name = Field(description="a task of the catalogue or of `tasks:`")
+    languages: list[str] = Field(["en"], min_length=1, description="languages of the training data, joined")
+
+
 class IntermediateSection(Section):
-    """A labelled English task that is learned before the target."""
+    """What is learned before the target: a task in one language or several, or a mix of tasks."""
 
     name: Name = Field(description="its name in methods")
-    task: Name = Field(description="a task of the catalogue or of `tasks:`")
-    language: str = Field("en", description="language of the training data")
+    task: Name | None = Field(None, description="a task of the catalogue or of `tasks:`")
+    language: str | None = Field(None, description="language of the training data; default: en")
+    languages: list[str] = Field([], description="several languages, joined; in place of `language`")
+    mix: list[Annotated[MixEntrySection, BeforeValidator(_named_task)]] = Field(
+        [],
+        description="several tasks at once, each with a head of its own, in place of `task`: names, or task and "
+        "languages",
+    )
+    cap: Positive | None = Field(
+        131072,
+        description="of a mix: a task counts at most so many examples (Phang et al. 2020); null: no cap",
+    )
+    temperature: float = Field(
+        1, ge=1, description="of a mix: shares to the power 1 / temperature; more evens them out"
+    )
+
+
+class SourceSection(Section):
+    """What a target trains on before it is read, or goes on, in its own languages."""
+
+    task: Name | None = Field(
+        None, description="a task of the target's kind; default: the target's own source"
+    )
+    languages: list[str] = Field(["en"], min_length=1, description="languages of the training data, joined")
+    labels: dict[str, str | None] = Field(
+        {},
+        description="label (or span type) of the source -> that of the target; null drops the row, or tags it O; "
+        "labels of equal names need no entry",
+    )
+
+
+class FewShotSection(Section):
+    """How few examples are chosen; equal draws are equal for every method, and a larger k adds examples."""
+
+    k: Positive = Field(description="examples of the target's own training data, in each evaluation language")
+    draws: Positive = Field(
+        1, description="independent samples, each a result of its own; they count like seeds"
+    )
+    stratify: Literal["label", False] = Field(
+        False, description="`label`: labels take turns, so that each has about as many examples"
+    )
+
+
+class SettingSection(Section):
+    """A setting with numbers of its own."""
+
+    few_shot: FewShotSection = Field(description="train on the source, if any, then on a few examples")
+
+
+Source = Annotated[Literal["none"], Tag(TEXT)] | Annotated[SourceSection, Tag(SECTION)]
+Setting = Annotated[Literal["zero_shot", "in_language"], Tag(TEXT)] | Annotated[SettingSection, Tag(SECTION)]
 
 
 class TargetSection(Section):
     """A task we care about."""
 
     task: Name = Field(description="a task of the catalogue or of `tasks:`")
-    source_language: str = Field("en", description="language of the training data (zero-shot for the others)")
+    name: Name | None = Field(
+        None, description="its name in the results; default: the task. Tells two targets of one task apart"
+    )
+    source: Annotated[Annotated[Source, Discriminator(_form)] | None, BeforeValidator(_source)] = Field(
+        None,
+        description="what is trained on first: a task's name, a section, or `none`; default: the task's own "
+        "training data, or those of the task that it trains on (XNLI on MNLI), in English",
+    )
+    setting: Annotated[Setting, Discriminator(_form)] = Field(
+        "zero_shot",
+        description="`zero_shot`: train on the source alone; `in_language`: on the task's own training data in each "
+        "evaluation language; `few_shot`: on the source, then on a few examples of each evaluation language",
+    )
+    validation: Literal["source", "target", "none"] | None = Field(
+        None,
+        description="what selects the best state, where training has `evaluations`: the source's validation data, the "
+        "target's in the evaluation language (a model of its own for each), or nothing; default: the source's",
+    )
     languages: list[str] = Field([], description="evaluation languages; default: all that have the split")
     split: Literal["validation", "test"] = Field("test", description="split that is scored")
     limit: Positive | None = Field(
@@ -160,10 +317,6 @@ class TargetSection(Section):
 
 def _named_intermediate(value: Any) -> Any:
     return {"name": value, "task": value} if isinstance(value, str) else value
-
-
-def _named_target(value: Any) -> Any:
-    return {"task": value} if isinstance(value, str) else value
 
 
 class ReportSection(Section):
@@ -183,16 +336,19 @@ class RecipeFile(Section):
     training: TrainingSection = Field(TrainingSection(), description="how stages optimise")
     tasks: dict[Name, TaskSection] = Field({}, description="your own tasks, beside the catalogue")
     intermediate: list[Annotated[IntermediateSection, BeforeValidator(_named_intermediate)]] = Field(
-        [], description="tasks learned before the target: a name, or name and task"
+        [], description="what is learned before the target: a task's name, or name and task, or name and mix"
     )
     domain: list[Annotated[IntermediateSection, BeforeValidator(_named_intermediate)]] = Field(
-        [], description="domain tasks, like intermediates, for `<domain>`"
+        [], description="the same, of the target's domain, for `<domain>`"
     )
-    targets: list[Annotated[TargetSection, BeforeValidator(_named_target)]] = Field(
+    targets: list[Annotated[TargetSection, BeforeValidator(_named_task)]] = Field(
         min_length=1, description="the tasks that are scored"
     )
     methods: list[str] = Field(
         min_length=1, description="what is compared on every target (see compositions)"
     )
     seeds: list[Seed] = Field([0], min_length=1, description="each seed runs the whole chain")
+    remove_overlap: bool = Field(
+        False, description="take the texts that are scored, of all targets, out of all training data"
+    )
     report: ReportSection = Field(ReportSection(), description="what the report compares")

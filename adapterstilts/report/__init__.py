@@ -9,6 +9,7 @@ from adapterstilts.files import replace_text
 from adapterstilts.report.document import document
 from adapterstilts.report.html import to_html
 from adapterstilts.report.markdown import to_markdown
+from adapterstilts.report.overlaps import Met
 from adapterstilts.report.rows import ResultRow, read_rows, to_frame, write_rows
 from adapterstilts.report.table import TransferTable
 from adapterstilts.report.text import table_text
@@ -38,6 +39,7 @@ def write_report(
     samples: int = 1000,
     labels: Labels = NO_LABELS,
     notes: Sequence[str] = (),
+    overlaps: Sequence[Met] = (),
 ) -> TransferTable:
     """Write ``results.jsonl``, ``report.md``, ``report.html`` and ``plots/``, each file as a whole.
 
@@ -52,6 +54,7 @@ def write_report(
         samples: replicates behind each interval.
         labels: task -> its label list, for metrics that average over classes.
         notes: sentences that go under the title, for example a warning about the backbone.
+        overlaps: what was found of test data in training data.
 
     Returns:
         The transfer table, for example for `table_text`.
@@ -65,7 +68,7 @@ def write_report(
 
     write_rows(out / RESULTS_FILE, rows)
     table = transfer_table(rows, predictions, baseline=baseline, samples=samples, labels=labels)
-    blocks = document(table, rows, recipe=recipe, notes=notes)
+    blocks = document(table, rows, recipe=recipe, notes=notes, overlaps=overlaps)
     plots = draw(table)
     images = {name: files["svg"] for name, files in plots.items()}
     save_plots(out / PLOTS_FOLDER, plots)

@@ -9,7 +9,7 @@ import numpy as np
 
 from adapterstilts.metrics.cell import check_pairing
 from adapterstilts.metrics.core import FloatArray, Metric
-from adapterstilts.metrics.intervals import Interval, covers
+from adapterstilts.metrics.intervals import Interval
 from adapterstilts.metrics.resampling import replicate_scores, seed_scores
 from adapterstilts.report.sides import Frame, Side, common
 from adapterstilts.report.table import Estimate
@@ -39,10 +39,10 @@ class Comparison:
             language: one that the method has answers in; None for all that it has.
         """
         side = self.sides[method]
-        frame = side.frame if language is None else Frame(side.frame.seeds, (language,))
+        frame = side.frame if language is None else Frame(side.frame.repeats, (language,))
         shared = common(side, self.sides[baseline]) if baseline is not None else None
         if shared is not None and language is not None:
-            shared = Frame(shared.seeds, (language,)) if language in shared.languages else None
+            shared = Frame(shared.repeats, (language,)) if language in shared.languages else None
         gain = self._gain(shared, method, baseline) if shared and baseline else None
         examples = sum(side.cell.examples(one) for one in frame.languages)
         return Estimate(self._score(frame, method), gain, examples)
@@ -72,14 +72,14 @@ class Comparison:
             self._drawn[frame] = _Drawn(
                 dict(zip(cells, replicates, strict=True)),
                 {method: seed_scores(cell, self._metric) for method, cell in cells.items()},
-                covers(first),
+                frame.sources(first),
             )
         return self._drawn[frame]
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Replicates ``(samples,)`` and seeds' scores ``(seeds,)`` by method, and what was resampled."""
+    """Replicates ``(samples,)`` and repeats' scores ``(repeats,)`` by method, and what was resampled."""
 
     replicates: Mapping[str, FloatArray]
     values: Mapping[str, FloatArray]

@@ -18,6 +18,7 @@ from adapterstilts.report.display import (
 )
 from adapterstilts.report.footnotes import Footnotes
 from adapterstilts.report.others import other_metrics
+from adapterstilts.report.overlaps import Met
 from adapterstilts.report.rows import ResultRow
 from adapterstilts.report.table import Estimate, Target, TransferCell, TransferTable, excludes_zero
 
@@ -100,7 +101,12 @@ Block = Heading | Paragraph | Bullets | Command | Grid | Figure
 
 
 def document(
-    table: TransferTable, rows: Sequence[ResultRow], *, recipe: str, notes: Sequence[str] = ()
+    table: TransferTable,
+    rows: Sequence[ResultRow],
+    *,
+    recipe: str,
+    notes: Sequence[str] = (),
+    overlaps: Sequence[Met] = (),
 ) -> list[Block]:
     """Return the blocks of a report.
 
@@ -109,6 +115,7 @@ def document(
         rows: for where and with what they were computed.
         recipe: its name.
         notes: sentences that go under the title, as warnings.
+        overlaps: what was found of test data in training data.
     """
     footnotes = Footnotes.of(table)
     plots = figures(table)
@@ -122,6 +129,7 @@ def document(
     blocks += _bullets([*prose.coverage_lines(table), _BOLD, *prose.caution_lines(table)])
     for target in table.targets:
         blocks += _target(table, target, _of(plots, target), rows)
+    blocks += _overlaps(overlaps)
     blocks += [Heading("How to repeat this", 2), Paragraph(_REPEAT), Command(prose.REPEAT)]
     return [*blocks, *_bullets(prose.provenance_lines(rows))]
 
@@ -191,6 +199,29 @@ _COST = (
     "Of the last training stage, the one on the target; intermediates, each trained once, come on top. "
     "Means over seeds; of parameters and memory the largest. Examples seen count repetitions. "
     "A dash: not measured, or nothing to measure."
+)
+
+
+def _overlaps(overlaps: Sequence[Met]) -> list[Block]:
+    found = [one for one in overlaps if any(one.met.values())]
+    if not found:
+        return []
+    header = ("training data", "test data", "test examples", *found[0].met)
+    rows = tuple(
+        (
+            _code(one.training),
+            _code(one.test),
+            _plain(str(one.rows)),
+            *(_plain(str(n)) for n in one.met.values()),
+        )
+        for one in found
+    )
+    return [Heading("Test data met in training", 2), Paragraph(_OVERLAP), Grid(header, rows)]
+
+
+_OVERLAP = (
+    "Test examples whose text (exact; without case, spaces and punctuation; eight words in a row) or id is in data "
+    "that a model here was trained on. `remove_overlap: true` takes such texts out of the training data."
 )
 
 

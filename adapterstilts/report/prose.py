@@ -85,6 +85,7 @@ def target_facts(table: TransferTable, target: Target) -> list[str]:
     """Return what a reader has to know about a target, one fact a line."""
     cells = [table.cell(target, method) for method in table.methods]
     seeds = sorted({seed for cell in cells for seed in cell.seeds})
+    draws = sorted({draw for cell in cells for draw in cell.draws})
     examples: dict[str, int] = {}
     for cell in cells:
         for language, estimate in (cell.languages or {}).items():
@@ -99,6 +100,7 @@ def target_facts(table: TransferTable, target: Target) -> list[str]:
         f"Domain: {target.domain}",
         f"Trained on: {target.source or 'nothing (evaluation only)'}{setting}",
         f"Seeds: {', '.join(map(str, seeds)) or 'the same for all'}",
+        *([f"Draws of few examples: {', '.join(map(str, draws))}"] if draws else []),
         f"Examples: {counts or 'none'}",
     ]
 

@@ -24,23 +24,25 @@ class ResultRow:
         recipe: name of the recipe.
         method: canonical composition expression, as in the recipe.
         composition: what was composed for the evaluation.
-        target: the task that is scored.
+        target: name of the target: the task that is scored, unless the recipe calls it otherwise.
         domain: its domain.
-        source: the task whose data the target's own adapter was trained on; empty without training.
-        setting: ``zero_shot``, ``few_shot`` ... with its size where there is one.
+        source: the task whose data the target's own adapter was trained on first; ``none`` where only the
+            target's few examples were, empty without training.
+        setting: ``zero_shot``, ``few_shot k=50``, ``in_language`` or ``untrained``.
         language: of the examples.
         split: of the examples.
         metric: name of the score.
         value: the score; None where the method has no meaning on the target, or the data no labels.
         main: whether this is the target's main metric.
         seed: of the whole chain.
+        draw: number of the few-shot sample; None in other settings.
         n: number of scored examples.
         parameters: trainable numbers, like all costs of the last training stage; 0 without one.
         examples_seen: examples that training passed over, repetitions counted.
         seconds: time of training.
         peak_bytes: highest memory in use; 0 where it was not measured.
         relation: how the method's adapters are related to the target's training data.
-        select_on: the split that decided about settings; empty when nothing was selected.
+        select_on: whose validation data selected the model, ``source`` or ``target``; empty when nothing did.
         device: where it was computed.
         versions: library -> version.
         artifact: key of the evaluation's artifact; None where there is none.
@@ -59,6 +61,7 @@ class ResultRow:
     value: float | None
     main: bool
     seed: int
+    draw: int | None
     n: int
     parameters: int
     examples_seen: int
@@ -73,10 +76,10 @@ class ResultRow:
 
 _NAMES = tuple(field.name for field in fields(ResultRow))
 _FLAGS = ("main",)
-_COUNTS = ("seed", "n", "parameters", "examples_seen", "peak_bytes")
+_COUNTS = ("seed", "draw", "n", "parameters", "examples_seen", "peak_bytes")
 _NUMBERS = ("value", "seconds")
 _MAPS = ("versions",)
-_NULLABLE = ("value", "artifact")
+_NULLABLE = ("value", "draw", "artifact")
 
 
 def write_rows(path: Path, rows: Iterable[ResultRow]) -> None:

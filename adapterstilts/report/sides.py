@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from adapterstilts.errors import DataError, Fault
-from adapterstilts.metrics.cell import Cell
+from adapterstilts.metrics.cell import Cell, are_parallel
 from adapterstilts.metrics.core import FloatArray, Metric, Prediction
+from adapterstilts.metrics.intervals import covers
 from adapterstilts.report.rows import ResultRow
 
 # Results are stored in full precision; what differs by more was not scored from these predictions.
@@ -17,17 +19,56 @@ _TOLERANCE = 1e-4
 BARE = "stack()"
 
 
+class Repeat(NamedTuple):
+    """One training among those that differ by chance alone: a seed, and in a few-shot setting a draw.
+
+    Attributes:
+        seed: of the whole chain.
+        draw: number of the few-shot sample; None in other settings.
+    """
+
+    seed: int
+    draw: int | None = None
+
+    def __str__(self) -> str:
+        return f"seed {self.seed}" + ("" if self.draw is None else f" draw {self.draw}")
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """What repeats are sorted by."""
+        return self.seed, -1 if self.draw is None else self.draw
+
+
 @dataclass(frozen=True)
 class Frame:
     """What a comparison runs over.
 
     Attributes:
-        seeds: sorted; empty where the answers are the same for every seed.
+        repeats: sorted; empty where the answers are the same for all.
         languages: in the target's order.
     """
 
-    seeds: tuple[int, ...]
+    repeats: tuple[Repeat, ...]
     languages: tuple[str, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds, each once."""
+        return tuple(dict.fromkeys(repeat.seed for repeat in self.repeats))
+
+    @property
+    def draws(self) -> tuple[int, ...]:
+        """The numbers of the few-shot samples, each once."""
+        return tuple(dict.fromkeys(repeat.draw for repeat in self.repeats if repeat.draw is not None))
+
+    def sources(self, cell: Cell) -> tuple[str, ...]:
+        """Return the sources of variation that a resample of a cell on this frame can show.
+
+        Draws are resampled together with the seeds, and named where there are several.
+        """
+        found = [source for source in covers(cell) if source != "seeds"]
+        chance = [name for name, own in (("seeds", self.seeds), ("draws", self.draws)) if len(own) > 1]
+        return (*chance, *found)
 
 
 @dataclass(frozen=True)
@@ -35,7 +76,7 @@ class Side:
     """A method's answers on a target, as statistics.
 
     Attributes:
-        cell: of the frame's seeds and languages; of one seed where the answers do not depend on it.
+        cell: of the frame's repeats and languages; of one repeat where the answers do not depend on it.
         frame: all that the method has.
     """
 
@@ -44,47 +85,74 @@ class Side:
 
     def covers(self, frame: Frame) -> bool:
         """Whether the method has answers for all of a frame."""
-        seeds = not self.frame.seeds or (bool(frame.seeds) and set(frame.seeds) <= set(self.frame.seeds))
-        return seeds and set(frame.languages) <= set(self.frame.languages)
+        own = self.frame.repeats
+        repeats = not own or (bool(frame.repeats) and set(frame.repeats) <= set(own))
+        return repeats and set(frame.languages) <= set(self.frame.languages)
 
     def on(self, frame: Frame) -> Cell:
         """Return the part that a frame asks for; answers that depend on no seed stand for each of them."""
-        if self.frame.seeds:
-            places = [self.frame.seeds.index(seed) for seed in frame.seeds]
+        if self.frame.repeats:
+            places = [self.frame.repeats.index(repeat) for repeat in frame.repeats]
         else:
-            places = [0] * max(1, len(frame.seeds))
+            places = [0] * max(1, len(frame.repeats))
         groups, ids = self.cell.groups or {}, self.cell.ids or {}
         return Cell(
             {language: [self.cell.statistics[language][i] for i in places] for language in frame.languages},
             {language: groups[language] for language in frame.languages},
             {language: ids[language] for language in frame.languages},
-            frame.seeds,
+            _seeds(frame.repeats),
         )
 
 
 def common(side: Side, other: Side) -> Frame | None:
     """Return the frame that two sides can be compared on, or None."""
     mine, theirs = side.frame, other.frame
-    seeds = tuple(seed for seed in mine.seeds if seed in theirs.seeds)
-    if not mine.seeds or not theirs.seeds:
-        seeds = mine.seeds or theirs.seeds
-    elif not seeds:
+    repeats = tuple(repeat for repeat in mine.repeats if repeat in theirs.repeats)
+    if not mine.repeats or not theirs.repeats:
+        repeats = mine.repeats or theirs.repeats
+    elif not repeats:
         return None
     languages = tuple(language for language in mine.languages if language in theirs.languages)
-    return Frame(seeds, languages) if languages else None
+    return Frame(repeats, languages) if languages else None
+
+
+def translate_each_other(
+    rows: Iterable[ResultRow], predictions: Callable[[str], Sequence[Prediction]]
+) -> bool:
+    """Return whether a target's examples in two languages translate each other, and have to be drawn together.
+
+    It is a fact about the target: a method that lacks a language has to be resampled as the others are.
+
+    Args:
+        rows: of all methods on a target, with values; one a language is looked at.
+        predictions: key of an artifact -> its predictions.
+    """
+    artifacts: dict[str, str] = {}
+    for row in rows:
+        if row.artifact is not None:
+            artifacts.setdefault(row.language, row.artifact)
+    return are_parallel(
+        {
+            language: [one.id for one in predictions(key) if one.gold is not None]
+            for language, key in artifacts.items()
+        }
+    )
 
 
 def side_of(
     rows: Sequence[ResultRow],
     metrics: Mapping[str, Metric],
     predictions: Callable[[str], Sequence[Prediction]],
+    *,
+    parallel: bool,
 ) -> Side | None:
-    """Return a method's side of a target; None when no seed is complete in any language.
+    """Return a method's side of a target; None when no seed (and draw) is complete in any language.
 
     Args:
         rows: of one method on one target, with values.
         metrics: language -> main metric, in the target's order.
         predictions: key of an artifact -> its predictions.
+        parallel: from `translate_each_other`.
 
     Raises:
         DataError: two rows contradict each other, or a row and its predictions.
@@ -94,40 +162,53 @@ def side_of(
     if not frame.languages:
         return None
     seedless = _is_seedless(table)
-    seeds = frame.seeds[:1] if seedless else frame.seeds
+    repeats = frame.repeats[:1] if seedless else frame.repeats
     answers = {
-        language: [_answers(table[language, seed], predictions) for seed in seeds]
+        language: [_answers(table[language, repeat], predictions) for repeat in repeats]
         for language in frame.languages
     }
-    cell = Cell.of(metrics, answers, parallel=_is_parallel(answers), seeds=seeds)
+    cell = Cell.of(metrics, answers, parallel=parallel, seeds=_seeds(repeats))
     for language in frame.languages:
-        for place, seed in enumerate(seeds):
-            _check_value(table[language, seed], metrics[language], cell.statistics[language][place])
-    return Side(cell, Frame(() if seedless else seeds, frame.languages))
+        for place, repeat in enumerate(repeats):
+            _check_value(table[language, repeat], metrics[language], cell.statistics[language][place])
+    return Side(cell, Frame(() if seedless else repeats, frame.languages))
 
 
-def _by_place(rows: Iterable[ResultRow]) -> dict[tuple[str, int], ResultRow]:
-    table: dict[tuple[str, int], ResultRow] = {}
+def _seeds(repeats: Iterable[Repeat]) -> tuple[int, ...]:
+    """Return what pairing compares; frames see to it that draws are the same."""
+    return tuple(repeat.seed for repeat in repeats)
+
+
+def repeat_of(row: ResultRow) -> Repeat:
+    """Return which of the trainings that differ by chance a row is of."""
+    return Repeat(row.seed, row.draw)
+
+
+_Table = Mapping[tuple[str, Repeat], ResultRow]
+
+
+def _by_place(rows: Iterable[ResultRow]) -> _Table:
+    table: dict[tuple[str, Repeat], ResultRow] = {}
     for row in rows:
-        known = table.setdefault((row.language, row.seed), row)
+        known = table.setdefault((row.language, repeat_of(row)), row)
         if known.artifact != row.artifact:
-            what = f"{row.method!r} has two results in {row.language!r} with seed {row.seed}"
+            what = f"{row.method!r} has two results in {row.language!r} with {repeat_of(row)}"
             raise DataError(Fault(f"results of {row.target}", what, "run the recipe again"))
     return table
 
 
-def _frame(table: Mapping[tuple[str, int], ResultRow], languages: Sequence[str]) -> Frame:
-    """Return the seeds that have every language, or failing that, the languages that have every seed."""
+def _frame(table: _Table, languages: Sequence[str]) -> Frame:
+    """Return the repeats that have every language, or failing that, the languages that have every repeat."""
     there = [language for language in languages if any(place[0] == language for place in table)]
-    seeds = sorted({seed for _, seed in table})
-    complete = [seed for seed in seeds if all((language, seed) in table for language in there)]
+    repeats = sorted({repeat for _, repeat in table}, key=lambda repeat: repeat.place)
+    complete = [repeat for repeat in repeats if all((language, repeat) in table for language in there)]
     if complete:
         return Frame(tuple(complete), tuple(there))
-    shared = [language for language in there if all((language, seed) in table for seed in seeds)]
-    return Frame(tuple(seeds), tuple(shared))
+    shared = [language for language in there if all((language, repeat) in table for repeat in repeats)]
+    return Frame(tuple(repeats), tuple(shared))
 
 
-def _is_seedless(table: Mapping[tuple[str, int], ResultRow]) -> bool:
+def _is_seedless(table: _Table) -> bool:
     """Whether one evaluation stands for all seeds, as that of the bare backbone does.
 
     Costs do not tell: on a target without training they are 0 for intermediates too, which have seeds.
@@ -141,7 +222,7 @@ def _is_seedless(table: Mapping[tuple[str, int], ResultRow]) -> bool:
 
 
 def _answers(row: ResultRow, predictions: Callable[[str], Sequence[Prediction]]) -> list[Prediction]:
-    where = f"results of {row.target}, {row.method!r} in {row.language!r} with seed {row.seed}"
+    where = _where(row)
     if row.artifact is None:
         raise DataError(Fault(where, "have a score but no artifact", "run the recipe again"))
     labelled = [one for one in predictions(row.artifact) if one.gold is not None]
@@ -150,13 +231,8 @@ def _answers(row: ResultRow, predictions: Callable[[str], Sequence[Prediction]])
     return labelled
 
 
-def _is_parallel(answers: Mapping[str, Sequence[Sequence[Prediction]]]) -> bool:
-    """Whether all languages hold examples of the same names.
-
-    Translations of one example are then drawn together, as they have to be. Where equal names mean
-    nothing (numbers of lines), drawing them together neither widens nor narrows an interval.
-    """
-    return len({frozenset(one.id for one in lists[0]) for lists in answers.values()}) == 1
+def _where(row: ResultRow) -> str:
+    return f"results of {row.target}, {row.method!r} in {row.language!r} with {repeat_of(row)}"
 
 
 def _check_value(row: ResultRow, metric: Metric, statistics: FloatArray) -> None:
@@ -164,6 +240,6 @@ def _check_value(row: ResultRow, metric: Metric, statistics: FloatArray) -> None
     found = float(metric.score(statistics.sum(axis=0)))
     value = found if row.value is None else row.value
     if abs(found - value) > _TOLERANCE * max(1.0, abs(value)):
-        where = f"results of {row.target}, {row.method!r} in {row.language!r} with seed {row.seed}"
+        where = _where(row)
         what = f"{row.metric} is {value:.6g}, but the stored predictions give {found:.6g}"
         raise DataError(Fault(where, what, "give the task's labels, or run the evaluation again"))

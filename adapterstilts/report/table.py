@@ -23,8 +23,8 @@ class Target:
         split: ``validation`` or ``test``.
         domain: of the task.
         source: the task trained on; empty without training.
-        setting: ``zero_shot`` ...
-        select_on: the split that decided about settings; empty when nothing was selected.
+        setting: ``zero_shot``, ``few_shot k=50`` ...
+        select_on: whose validation data selected models; empty when nothing did.
         metric: name of the main metric.
         higher_is_better: its direction.
         scale: 100 for metrics that are shown in points (100 times the metric), else 1.
@@ -49,7 +49,7 @@ class Estimate:
     """A score and its gain over the baseline, in the metric's unit.
 
     Attributes:
-        score: mean over seeds of the unweighted mean over languages.
+        score: mean over seeds and draws of the unweighted mean over languages.
         gain: score minus the baseline's, paired; None for the baseline itself, or without a baseline.
         examples: number of examples behind the score.
     """
@@ -61,7 +61,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a method took on a target: means over seeds, but the largest of parameters and memory.
+    """What a method took on a target: means over seeds and draws, but the largest of parameters and memory.
 
     Attributes:
         parameters: trainable numbers.
@@ -86,6 +86,7 @@ class TransferCell:
         overall: over all languages; None unless scored.
         languages: language -> the same in one language.
         seeds: the seeds of the score; empty when the answers do not depend on a seed.
+        draws: the numbers of the few-shot samples behind the score; empty in other settings.
         relation: how the method's adapters are related to the target's training data.
         notes: what a reader has to know about this cell, as footnotes.
         cost: None unless scored.
@@ -95,6 +96,7 @@ class TransferCell:
     overall: Estimate | None = None
     languages: Mapping[str, Estimate] | None = None
     seeds: tuple[int, ...] = ()
+    draws: tuple[int, ...] = ()
     relation: str = ""
     notes: tuple[str, ...] = ()
     cost: Cost | None = None

@@ -1,22 +1,23 @@
 """From rows and stored predictions to the transfer table: scores and gains with paired intervals.
 
-A target's methods are compared on one *frame*: the seeds and languages that two sides have in common. All
-methods that cover a frame are resampled together, on the same draws, which pairs them and costs one draw.
+A target's methods are compared on one *frame*: the repeats (seeds, and draws of few examples) and languages that
+two sides have in common. All methods that cover a frame are resampled together, on the same samples, which pairs
+them and costs one sampling.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 
 from adapterstilts.errors import DataError, Fault, UsageError, suggest
 from adapterstilts.metrics import registry
 from adapterstilts.metrics.core import Metric, Prediction
-from adapterstilts.metrics.intervals import covers
 from adapterstilts.report.compare import Comparison
 from adapterstilts.report.prose import sources_text
 from adapterstilts.report.rows import ResultRow
-from adapterstilts.report.sides import Frame, Side, common, side_of
+from adapterstilts.report.sides import Frame, Repeat, Side, common, repeat_of, side_of, translate_each_other
 from adapterstilts.report.table import Cost, Target, TransferCell, TransferTable
 
 Predictions = Callable[[str], Sequence[Prediction]]
@@ -139,10 +140,11 @@ def _sides(
         language: registry.get(target.metric, language=language, labels=labels)
         for language in target.languages
     }
+    scored = {method: [row for row in rows if row.value is not None] for method, rows in by_method.items()}
+    parallel = translate_each_other(chain.from_iterable(scored.values()), predictions)
     sides = {}
-    for method, rows in by_method.items():
-        scored = [row for row in rows if row.value is not None]
-        side = side_of(scored, metrics, predictions) if scored else None
+    for method, rows in scored.items():
+        side = side_of(rows, metrics, predictions, parallel=parallel) if rows else None
         if side is not None:
             sides[method] = side
     return sides
@@ -166,6 +168,7 @@ def _cell(
         overall=overall,
         languages=by_language,
         seeds=side.frame.seeds,
+        draws=side.frame.draws,
         relation=", ".join(dict.fromkeys(row.relation for row in rows if row.relation)),
         notes=tuple(_notes(target, side, reference, comparison)),
         cost=_cost([row for row in rows if row.value is not None]),
@@ -176,18 +179,18 @@ def _empty(rows: Sequence[ResultRow]) -> TransferCell:
     if not rows:
         return TransferCell("missing", notes=("there are no results: not asked for, or a stage failed",))
     if any(row.value is not None for row in rows):
-        return TransferCell("missing", notes=("no language has results of every seed",))
+        return TransferCell("missing", notes=("no language has results of every seed and draw",))
     unlabelled = any(row.artifact is not None for row in rows)
     return TransferCell("n/a", notes=("the data has no labels",) if unlabelled else ())
 
 
 def _notes(target: Target, side: Side, reference: Side | None, comparison: Comparison) -> Iterable[str]:
-    seeds = sorted({seed for other in comparison.sides.values() for seed in other.frame.seeds})
-    own, covered = side.frame, sources_text(covers(side.cell))
-    if not own.seeds and len(seeds) > 1:
+    repeats = {repeat for other in comparison.sides.values() for repeat in other.frame.repeats}
+    own, covered = side.frame, sources_text(side.frame.sources(side.cell))
+    if not own.repeats and len(repeats) > 1:
         yield f"the answers are the same for every seed: the interval of the score covers {covered}"
-    if own.seeds and len(own.seeds) < len(seeds):
-        yield f"score over {_list(_seeds(own))} only; its interval covers {covered}"
+    if own.repeats and len(own.repeats) < len(repeats):
+        yield f"score over {_list(own.repeats)} only; its interval covers {covered}"
     if len(own.languages) < len(target.languages):
         yield f"score over {_list(own.languages)} only"
     if reference is side:
@@ -198,15 +201,11 @@ def _notes(target: Target, side: Side, reference: Side | None, comparison: Compa
     elif frame is None:
         yield "no seed and language in common with the baseline, hence no gain"
     elif any(_lacks(frame, one.frame) for one in (side, reference)):
-        yield f"gain over {_list((*frame.languages, *_seeds(frame)))} only: what both sides have"
+        yield f"gain over {_list((*frame.languages, *frame.repeats))} only: what both sides have"
 
 
 def _lacks(frame: Frame, whole: Frame) -> bool:
-    return set(frame.seeds) < set(whole.seeds) or set(frame.languages) < set(whole.languages)
-
-
-def _seeds(frame: Frame) -> tuple[str, ...]:
-    return tuple(f"seed {seed}" for seed in frame.seeds)
+    return set(frame.repeats) < set(whole.repeats) or set(frame.languages) < set(whole.languages)
 
 
 def _list(items: Iterable[object]) -> str:
@@ -215,11 +214,11 @@ def _list(items: Iterable[object]) -> str:
 
 def _cost(rows: Sequence[ResultRow]) -> Cost:
     """Return the cost on a target; every language's row repeats that of the same training."""
-    by_seed: dict[int, list[ResultRow]] = {}
+    repeats: dict[Repeat, list[ResultRow]] = {}
     for row in rows:
-        by_seed.setdefault(row.seed, []).append(row)
-    seen = [max(row.examples_seen for row in own) for own in by_seed.values()]
-    seconds = [max(row.seconds for row in own) for own in by_seed.values()]
+        repeats.setdefault(repeat_of(row), []).append(row)
+    seen = [max(row.examples_seen for row in own) for own in repeats.values()]
+    seconds = [max(row.seconds for row in own) for own in repeats.values()]
     return Cost(
         parameters=max(row.parameters for row in rows),
         examples_seen=round(sum(seen) / len(seen)),

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapterstilts.backbones import KNOWN
+from adapterstilts.data.batches import epoch_shares
 from adapterstilts.data.sources import DataRoots, resolve
 from adapterstilts.errors import AdapterStiltsError
+from adapterstilts.recipe.defaults import PASSAGE_STRIDE
 from adapterstilts.recipe.plan import DataUse, Stage
-from adapterstilts.specs import Evaluate, FullFinetune, TrainAdapter, TrainFusion
+from adapterstilts.specs import Evaluate, FullFinetune, TrainAdapter, TrainFusion, TrainingSpec, TrainingStage
 from adapterstilts.store.store import Store
-from adapterstilts.tasks.spec import HubSource, Split
+from adapterstilts.tasks.spec import HubSource, Split, TaskSpec
 
 _FILE = "throughput.json"
 # UTF-8 bytes a subword of XLM-R's vocabulary, for files that nobody has counted yet.
 _BYTES_PER_TOKEN = 4.5
 _BYTES_PER_FLOAT = 4
+# Kinds whose long texts become several examples, so that nothing of them is left out.
+_SPLIT_KINDS = ("tagging", "mlm")
 # Padding and the last batch of an epoch leave a batch this full on average.
 _FILL = 0.85
 
@@ -103,27 +108,89 @@ def _amount(stage: Stage, roots: DataRoots) -> tuple[int | None, int | None]:
         if spec.training.epochs is None:
             steps = spec.training.steps or 1
             return steps, int(steps * budget * _FILL)
-        tokens = split_tokens(stage.data[0], spec.training.max_length, roots)
+        tokens = _epoch_tokens(stage, spec, roots)
         if tokens is None:
             return None, None
         total = int(tokens * spec.training.epochs)
         return max(1, round(total / (budget * _FILL))), total
     if isinstance(spec, Evaluate):
-        return None, split_tokens(stage.data[0], spec.max_length, roots)
+        return None, split_tokens(stage.data[0], spec.max_length, roots, spec.stride)
     return None, None
 
 
-def split_tokens(use: DataUse, max_length: int, roots: DataRoots) -> int | None:
-    """Return about how many subwords a split has, from the catalogue or the files' sizes; None when unknown."""
-    declared = use.task.splits[use.language][use.split]
-    each = min(use.task.tokens_per_example, max_length)
-    if declared.examples is not None:
-        return min(declared.examples, use.limit or declared.examples) * each
-    sizes = [_bytes(part, roots) for part in (declared, *declared.also)]
-    if None in sizes:
+def _epoch_tokens(stage: Stage, spec: TrainingStage, roots: DataRoots) -> int | None:
+    """Return the subwords of an epoch: of all parts, or of each task of a mix as much as its share says."""
+    uses = iter(stage.data)
+    sizes = [_joined([_size(next(uses), spec.training, roots) for _ in task.parts]) for task in spec.data]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
         return None
-    tokens = int(sum(size for size in sizes if size is not None) / _BYTES_PER_TOKEN)
-    return min(tokens, use.limit * each) if use.limit else tokens
+    mix = None if isinstance(spec, TrainFusion) else spec.mix
+    if mix is None:
+        return int(sum(size.tokens for size in known))
+    shares = epoch_shares([max(1, round(size.examples)) for size in known], mix.cap, mix.temperature)
+    each = [size.tokens / max(1, size.examples) for size in known]
+    return round(sum(share * one for share, one in zip(shares, each, strict=True)))
+
+
+@dataclass(frozen=True)
+class _Size:
+    """About how many examples a split has, and how many subwords, all windows counted."""
+
+    examples: float
+    tokens: float
+
+
+def _joined(sizes: Sequence[_Size | None]) -> _Size | None:
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
+        return None
+    return _Size(sum(size.examples for size in known), sum(size.tokens for size in known))
+
+
+def split_tokens(use: DataUse, max_length: int, roots: DataRoots, stride: int | None = None) -> int | None:
+    """Return about how many subwords a split has, from the catalogue or the files' sizes; None when unknown.
+
+    Args:
+        use: which part of the split.
+        max_length: subwords of a window.
+        roots: where relative paths start.
+        stride: from one window of a long text to the next.
+    """
+    size = _split_size(use, max_length, stride, roots)
+    return None if size is None else int(size.tokens)
+
+
+def _size(use: DataUse, training: TrainingSpec, roots: DataRoots) -> _Size | None:
+    return _split_size(use, training.max_length, training.stride, roots)
+
+
+def _split_size(use: DataUse, max_length: int, stride: int | None, roots: DataRoots) -> _Size | None:
+    declared = use.task.splits[use.language][use.split]
+    length, each = use.task.tokens_per_example, _tokens_each(use.task, max_length, stride)
+    if declared.examples is not None:
+        size = _Size(declared.examples, declared.examples * each)
+    else:
+        parts = [_bytes(part, roots) for part in (declared, *declared.also)]
+        if None in parts:
+            return None
+        # How much of a file's texts is cut away is not known, so that all of them count as read.
+        examples = sum(part for part in parts if part is not None) / _BYTES_PER_TOKEN / length
+        size = _Size(examples, examples * max(each, length))
+    bounds = [n for n in (use.limit, use.few_shot.k if use.few_shot else None) if n is not None]
+    most = min(bounds, default=size.examples)
+    return size if most >= size.examples else _Size(most, min(size.tokens, most * each))
+
+
+def _tokens_each(task: TaskSpec, max_length: int, stride: int | None) -> float:
+    """Return the subwords that a model reads of an example: a long text is cut, split, or read in windows."""
+    length = task.tokens_per_example
+    if length <= max_length or task.kind in _SPLIT_KINDS:
+        return length
+    if stride is None and task.kind != "span_qa":
+        return max_length
+    step = min(stride or PASSAGE_STRIDE, max_length)
+    return max_length * (1 + math.ceil((length - max_length) / step))
 
 
 def _bytes(split: Split, roots: DataRoots) -> int | None:
@@ -146,8 +213,8 @@ def _disk(stage: Stage, tokens: int | None) -> int | None:
     known = KNOWN.get(spec.backbone.model)
     if known is None:
         return None
-    hidden, classes = known.hidden, max(1, len(spec.data[0].labels))
-    numbers = hidden * hidden + hidden * classes
+    hidden = known.hidden
+    numbers = sum(hidden * hidden + hidden * max(1, len(task.labels)) for task in spec.data)
     if isinstance(spec, TrainAdapter):
         numbers += (
             2 * hidden * (hidden // spec.adapter.reduction_factor) * (known.layers - spec.adapter.skip_layers)
@@ -165,7 +232,9 @@ def peak_disk(stages: Mapping[str, Stage]) -> int | None:
     known = KNOWN.get(full[0].backbone.model)
     if known is None:
         return None
-    # One model that was just trained, beside the intermediate ones of the same seed.
+    # One model that was just trained, beside the intermediate ones of the same seed, and beside the one that it
+    # went on from.
     seeds = {spec.seed for spec in full}
     waiting = max(sum(spec.role == "intermediate" and spec.seed == seed for spec in full) for seed in seeds)
-    return known.parameters * _BYTES_PER_FLOAT * (1 + waiting)
+    gone_on = any(spec.continues for spec in full)
+    return known.parameters * _BYTES_PER_FLOAT * (1 + waiting + gone_on)

@@ -18,11 +18,13 @@ from adapterstilts.errors import (
 from adapterstilts.files import replace_text
 from adapterstilts.metrics.core import Prediction
 from adapterstilts.metrics.files import read_predictions
-from adapterstilts.recipe.plan import Plan, Stage
+from adapterstilts.recipe.plan import Cell, Plan, Stage
+from adapterstilts.report.overlaps import write_overlaps
 from adapterstilts.report.rows import ResultRow, to_frame
 from adapterstilts.report.table import TransferTable
 from adapterstilts.runner.estimate import Throughput
 from adapterstilts.runner.missing import release_all
+from adapterstilts.runner.overlaps import overlaps
 from adapterstilts.runner.planfile import PLAN_FILE, plan_data
 from adapterstilts.runner.prepare import Prepared, local_backbone
 from adapterstilts.runner.reporter import Reporter, Silent
@@ -69,7 +71,7 @@ class Run:
     def predictions(
         self, *, target: str, method: str, language: str | None = None, seed: int | None = None
     ) -> pd.DataFrame:
-        """Return the stored predictions of a method: id, gold, prediction, and the row's language and seed.
+        """Return the stored predictions of a method: id, gold, prediction, and the row's setting, language, seed, draw.
 
         Raises:
             UsageError: when no result has these names.
@@ -89,7 +91,13 @@ class Run:
             known = sorted({f"{row.target}: {row.method}" for row in self.rows if row.artifact})
             raise UsageError(Fault("predictions", f"no result for {target!r}, {method!r}", "; ".join(known)))
         records = [
-            {"language": row.language, "seed": row.seed, **vars(prediction)}
+            {
+                "setting": row.setting,
+                "language": row.language,
+                "seed": row.seed,
+                "draw": row.draw,
+                **vars(prediction),
+            }
             for row in chosen
             for prediction in self.stored(row.artifact or "")
         ]
@@ -218,6 +226,7 @@ def _write_out(prepared: Prepared) -> None:
     text = json.dumps(plan_data(prepared.plan), ensure_ascii=False, indent=1)
     replace_text(prepared.out / PLAN_FILE, text + "\n")
     write_resolved(prepared)
+    write_overlaps(prepared.out, overlaps(prepared.plan, prepared.store, prepared.roots))
 
 
 def _report(run: Run) -> TransferTable | None:
@@ -232,7 +241,9 @@ def _report(run: Run) -> TransferTable | None:
 
 def _complete(rows: list[ResultRow], plan: Plan, store: Store) -> list[ResultRow]:
     """Return the rows of methods that have all their cells on a target; a failed seed would unpair the rest."""
-    broken = {
-        (cell.target, cell.method) for cell in plan.cells if cell.stage and store.find(cell.stage) is None
-    }
-    return [row for row in rows if (row.target, row.method) not in broken]
+    broken = {_column(cell) for cell in plan.cells if cell.stage and store.find(cell.stage) is None}
+    return [row for row in rows if _column(row) not in broken]
+
+
+def _column(one: ResultRow | Cell) -> tuple[str, ...]:
+    return (one.target, one.setting, one.split, one.method)

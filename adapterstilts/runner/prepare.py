@@ -21,14 +21,16 @@ from adapterstilts.errors import (
 )
 from adapterstilts.hub.revisions import dataset_commit
 from adapterstilts.machine import auto_precision, find_device
-from adapterstilts.recipe.check import Recipe, training_task
+from adapterstilts.recipe.build import Surroundings, make_plan
+from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.load import load
-from adapterstilts.recipe.plan import Plan, Surroundings, make_plan
+from adapterstilts.recipe.plan import DataUse, Plan
+from adapterstilts.recipe.uses import Uses
 from adapterstilts.runner.missing import missing_stages
 from adapterstilts.runner.pins import pin, read_pins, resolve_pins
 from adapterstilts.specs import BackboneSpec, Precision
 from adapterstilts.store.store import Store, default_root
-from adapterstilts.tasks.spec import Split, TaskSpec
+from adapterstilts.tasks.spec import Split
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def prepare_to_run(
         AdapterStiltsError: as `prepare`; `EnvironmentFault` when a commit is needed and cannot be had.
     """
     prepared = prepare(reference, overrides, options)
-    uses = [use for stage in prepared.plan.stages.values() if not stage.resolved for use in stage.data]
+    uses = [use for stage in prepared.plan.stages.values() if not stage.resolved for use in stage.reads]
     if not uses:
         return prepared
     if prepared.options.offline:
@@ -172,32 +174,26 @@ def _remembered(roots: DataRoots) -> Any:
 
 def data_faults(recipe: Recipe, roots: DataRoots, *, look_inside: bool) -> list[AdapterStiltsError]:
     """Return what is wrong with the data that a recipe names: missing files, and faults of the first records."""
-    wanted: dict[tuple[str, str, str], None] = {}
-    for section in recipe.adapters:
-        wanted[(section.task, section.language, "train")] = None
-    for target in recipe.file.targets:
-        task = recipe.tasks[target.task]
-        source = training_task(task)
-        if source is not None:
-            wanted[(source, target.source_language, "train")] = None
-        for language in target.languages or task.languages(target.split):
-            wanted[(task.name, language, target.split)] = None
     errors: dict[str, AdapterStiltsError] = {}
-    for name, language, split in wanted:
-        error = _split_error(recipe.tasks[name], language, split, roots, look_inside)
+    seen: set[tuple[str, str, str, tuple[str, ...]]] = set()
+    for use in Uses(recipe).all():
+        # A source is looked at once for every list of labels that it is mapped to.
+        place = (use.task.name, use.language, use.split, use.task.labels)
+        if place in seen:
+            continue
+        seen.add(place)
+        error = _split_error(use, roots, look_inside)
         if error is not None:
             errors.setdefault(str(error), error)
     return list(errors.values())
 
 
-def _split_error(
-    task: TaskSpec, language: str, split: str, roots: DataRoots, look_inside: bool
-) -> AdapterStiltsError | None:
+def _split_error(use: DataUse, roots: DataRoots, look_inside: bool) -> AdapterStiltsError | None:
     try:
-        content_digest(task.splits[language][split], roots)
+        content_digest(use.task.splits[use.language][use.split], roots)
     except AdapterStiltsError as error:
         return error
-    faults = check_split(task, language, split, roots) if look_inside else ()
+    faults = check_split(use.task, use.language, use.split, roots) if look_inside else ()
     return DataError(*faults) if faults else None
 
 

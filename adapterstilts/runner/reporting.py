@@ -11,6 +11,7 @@ from adapterstilts.metrics.files import read_predictions
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.load import load
 from adapterstilts.report import write_report
+from adapterstilts.report.overlaps import read_overlaps
 from adapterstilts.report.rows import ResultRow, read_rows
 from adapterstilts.report.table import TransferTable
 from adapterstilts.runner.resolved import RESOLVED_FILE
@@ -47,7 +48,8 @@ def report(
         recipe=recipe.file.name,
         baseline=baseline or recipe.file.report.baseline,
         samples=samples or recipe.file.report.bootstrap,
-        labels={name: task.labels for name, task in recipe.tasks.items()},
+        labels={target.name: recipe.tasks[target.task].labels for target in recipe.targets},
+        overlaps=read_overlaps(out),
         notes=[f"Backbone {model}: {known.note}."] if known and known.note else [],
     )
 

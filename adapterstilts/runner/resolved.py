@@ -11,21 +11,26 @@ from adapterstilts.files import replace_text
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.yaml_text import write_yaml
 from adapterstilts.runner.prepare import Prepared, local_backbone
-from adapterstilts.tasks.spec import SPLITS
+from adapterstilts.tasks.spec import HubSource, Split
 
 RESOLVED_FILE = "recipe.resolved.yaml"
 
 
 def write_resolved(prepared: Prepared) -> None:
-    """Write the recipe with its revision and precision fixed, and its paths as seen from the results' folder."""
+    """Write the recipe with revisions and precision fixed, and its paths as seen from the results' folder."""
     recipe = prepared.recipe
     data = recipe.file.model_dump(mode="json", exclude_defaults=True)
     data["version"] = recipe.file.version
     data["backbone"] = _backbone(recipe, prepared.out)
-    for task in data.get("tasks", {}).values():
-        _move_paths(task, recipe.path.resolve().parent, prepared.out)
+    for name, task in data.get("tasks", {}).items():
+        for language, splits in task["languages"].items():
+            for split, section in splits.items():
+                _move_paths(section, recipe.path.resolve().parent, prepared.out)
+                if name in recipe.tasks:
+                    _pin(section, recipe.tasks[name].splits[language][split])
     default = data.setdefault("training", {}).setdefault("default", {})
-    for section in (default, *data["training"].values()):
+    sections = [section for name, section in data["training"].items() if name != "by_task"]
+    for section in (*sections, *data["training"].get("by_task", {}).values()):
         if section.get("precision") == "auto":
             section["precision"] = prepared.precision
     default.setdefault("precision", prepared.precision)
@@ -42,20 +47,18 @@ def _backbone(recipe: Recipe, out: Path) -> dict[str, Any]:
     return section
 
 
-def _move_paths(task: dict[str, Any], folder: Path, out: Path) -> None:
-    for files in task["languages"].values():
-        for split in SPLITS:
-            # A path that is not there was found below --data-dir, and is looked for there again.
-            files.update(
-                {
-                    split: [
-                        _seen_from(out, folder / path) if _exists(folder, path) else path
-                        for path in files[split]
-                    ]
-                }
-                if files.get(split)
-                else {}
-            )
+def _move_paths(section: dict[str, Any], folder: Path, out: Path) -> None:
+    if "files" in section:
+        # A path that is not there was found below --data-dir, and is looked for there again.
+        section["files"] = [
+            _seen_from(out, folder / path) if _exists(folder, path) else path for path in section["files"]
+        ]
+
+
+def _pin(section: dict[str, Any], split: Split) -> None:
+    """Write the commit that a run asked the hub for where the recipe names none."""
+    if isinstance(split.source, HubSource) and split.source.revision is not None:
+        section["revision"] = split.source.revision
 
 
 def _exists(folder: Path, path: str) -> bool:

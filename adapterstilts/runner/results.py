@@ -17,7 +17,7 @@ def result_rows(name: str, plan: Plan, store: Store, tasks: dict[str, TaskSpec])
 
     A cell whose stage failed or has not run yet has no row.
     """
-    return [row for cell in plan.cells for row in _rows(name, cell, store, tasks[cell.target])]
+    return [row for cell in plan.cells for row in _rows(name, cell, store, tasks[cell.task])]
 
 
 def _rows(name: str, cell: Cell, store: Store, task: TaskSpec) -> Iterator[ResultRow]:
@@ -50,7 +50,8 @@ def _row(
     evaluation: Record | None,
     trained: Record | None,
 ) -> ResultRow:
-    cost: dict[str, Any] = dict(trained.results) if trained else {}
+    # A target without training has the costs of none, though an intermediate may stand behind it.
+    cost: dict[str, Any] = dict(trained.results) if trained and cell.source else {}
     provenance: dict[str, Any] = dict(evaluation.provenance) if evaluation else {}
     return ResultRow(
         recipe=name,
@@ -59,20 +60,21 @@ def _row(
         target=cell.target,
         domain=cell.domain,
         source=cell.source,
-        setting="zero_shot" if cell.source else "untrained",
+        setting=cell.setting,
         language=cell.language,
         split=cell.split,
         metric=metric,
         value=value,
         main=main,
         seed=cell.seed,
+        draw=cell.draw,
         n=int(evaluation.results["examples"]) if evaluation else 0,
-        parameters=int(cost.get("parameters", 0)) if cell.source else 0,
-        examples_seen=int(cost.get("examples_seen", 0)) if cell.source else 0,
-        seconds=float(cost.get("seconds", 0.0)) if cell.source else 0.0,
-        peak_bytes=int(cost.get("peak_bytes", 0)) if cell.source else 0,
+        parameters=int(cost.get("parameters", 0)),
+        examples_seen=int(cost.get("examples_seen", 0)),
+        seconds=float(cost.get("seconds", 0.0)),
+        peak_bytes=int(cost.get("peak_bytes", 0)),
         relation=cell.relation,
-        select_on="",
+        select_on=cell.select_on,
         device=str(provenance.get("device", "")),
         versions=dict(provenance.get("versions", {})),
         artifact=evaluation.key if evaluation else None,

@@ -54,7 +54,7 @@ def preflight(plan: Plan, missing: Collection[str], context: Context) -> None:
     """
     faults: list[Fault] = []
     for key in missing:
-        for use in plan.stages[key].data:
+        for use in (*plan.stages[key].data, *plan.stages[key].validation):
             try:
                 context.rows(use)
             except DataError as error:

@@ -11,13 +11,16 @@ from typing import Any
 
 import torch
 
-from adapterstilts.data.encode import Example, encode
-from adapterstilts.data.load import load_split
+from adapterstilts.data.encoding import encode, files
+from adapterstilts.data.encoding.columns import Encoded
+from adapterstilts.data.encoding.settings import Settings
 from adapterstilts.data.rows import LoadedSplit
 from adapterstilts.data.sources import DataRoots
+from adapterstilts.data.uses import Rows
 from adapterstilts.model.backbone import Backbone, load_backbone
 from adapterstilts.recipe.plan import DataUse
 from adapterstilts.specs import BACKBONE, BackboneSpec, Numerics
+from adapterstilts.store.digest import digest
 from adapterstilts.store.store import Artifact, Store
 from adapterstilts.training.tracking import Tracker
 
@@ -53,8 +56,11 @@ class Context:
     trackers: Sequence[Tracker] = field(default_factory=tuple)
     _backbone: Backbone | None = None
     _full: tuple[str, Backbone] | None = None
-    _rows: dict[tuple[str, str, str, int | None], LoadedSplit] = field(default_factory=dict)
-    _examples: dict[tuple[Any, ...], list[Example]] = field(default_factory=dict)
+    _rows: Rows = field(init=False)
+    _encoded: dict[str, Encoded] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rows = Rows(self.roots)
 
     def backbone(self, spec: BackboneSpec, inputs: Mapping[str, str]) -> Backbone:
         """Return the frozen backbone; it is loaded once in a process."""
@@ -80,20 +86,24 @@ class Context:
         """Return the rows of a split; read once in a process.
 
         Raises:
-            DataError: see `load_split`.
+            DataError: see `Rows.of`.
         """
-        key = (use.task.name, use.language, use.split, use.limit)
-        if key not in self._rows:
-            self._rows[key] = load_split(use.task, use.language, use.split, self.roots, use.limit)
-        return self._rows[key]
+        return self._rows.of(use)
 
-    def examples(self, use: DataUse, backbone: Backbone, max_length: int) -> list[Example]:
-        """Return the encoded examples of a split; encoded once in a process."""
-        key = (use.task.name, use.language, use.split, use.limit, backbone.spec, max_length)
-        if key not in self._examples:
-            rows = self.rows(use).rows
-            self._examples[key] = encode(rows, backbone.tokenizer, use.task.labels, max_length)
-        return self._examples[key]
+    def encoded(self, use: DataUse, backbone: Backbone, settings: Settings) -> Encoded:
+        """Return the encoding of a split: from this process, from the store's cache, or made now."""
+        model = (backbone.spec.model, backbone.spec.revision)
+        key = digest([files.VERSION, self._rows.identity(use), list(model), settings])
+        if key not in self._encoded:
+            # What is confidential leaves no copy behind.
+            folder = None if use.task.confidential else self.store.cache / "encoded" / key
+            found = files.load(folder) if folder is not None else None
+            if found is None:
+                found = encode(use.task.kind, self.rows(use).rows, backbone.tokenizer, settings)
+                if folder is not None:
+                    files.save(found, folder)
+            self._encoded[key] = found
+        return self._encoded[key]
 
     def artifact(self, key: str) -> Artifact:
         """Return a published artifact.

@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import torch
 
 from adapterstilts.backbones import FILES_PREFIX, local_model
-from adapterstilts.data.encode import encode
-from adapterstilts.data.rows import ChoiceRow, Row, TextRow
+from adapterstilts.data.documents import Entity, sentences_of
+from adapterstilts.data.encoding import encode
+from adapterstilts.data.encoding.settings import Settings
+from adapterstilts.data.inputs import Input, row_of
+from adapterstilts.data.rows import Row
 from adapterstilts.data.sources import DataRoots
 from adapterstilts.errors import EnvironmentFault, Fault, StoreError, UsageError
 from adapterstilts.machine import cores, find_device
 from adapterstilts.metrics.core import Prediction
 from adapterstilts.model.assembly import assembled
+from adapterstilts.model.heads import MASKED
 from adapterstilts.specs import WEIGHTS_FILE, BackboneSpec, Numerics
 from adapterstilts.stages.context import Context
-from adapterstilts.stages.evaluate import prediction, probabilities, trained_model
+from adapterstilts.stages.evaluate import trained_model
+from adapterstilts.stages.inference import predict
 from adapterstilts.store.store import Artifact, Store, default_root
 
 _TRAINED_KINDS = ("train_adapter", "train_fusion", "full_finetune")
-Input = str | tuple[str, str] | Mapping[str, Any]
 
 
 class Predictor:
@@ -39,6 +42,7 @@ class Predictor:
         self._context = context
         spec = artifact.record.spec
         self.kind: str = spec["data"][0]["kind"]
+        self._unanswerable: bool = spec["data"][0].get("unanswerable", False)
         self.labels: tuple[str, ...] = tuple(spec["data"][0]["labels"])
         self._numerics = Numerics(**spec["numerics"])
         self._training = spec["training"]
@@ -83,20 +87,51 @@ class Predictor:
         """Return one prediction an input, in order.
 
         Args:
-            inputs: for classification texts, or pairs of texts; for multiple choice mappings with ``context`` and
-                ``choices``. A mapping may hold the fields by name for either kind.
+            inputs: texts, pairs of texts, or mappings with the fields of the model's kind (see
+                `adapterstilts.data.inputs.row_of`).
 
         Raises:
             UsageError: when an input does not fit the kind.
         """
-        if not inputs:
+        return self.predict_rows([row_of(self.kind, number, one) for number, one in enumerate(inputs)])
+
+    def predict_documents(self, documents: Mapping[str, Path]) -> dict[str, list[Entity]]:
+        """Return the entities of each document, by offsets into its text, in the order of the text.
+
+        Args:
+            documents: name -> text file (`adapterstilts.data.documents.documents_in`).
+
+        Raises:
+            UsageError: the model does not tag entities.
+            DataError: a file cannot be read.
+        """
+        if self.kind != "tagging" or not any(label.startswith("B-") for label in self.labels):
+            what = f"finds no entities: it is a {self.kind} model" + (
+                " of plain tags" if self.kind == "tagging" else ""
+            )
+            raise UsageError(
+                Fault(self._artifact.record.name, what, "take a model of a task with B- and I- tags")
+            )
+        rows = sentences_of(documents)
+        found: dict[str, list[Entity]] = {name: [] for name in documents}
+        for row, answer in zip(rows, self.predict_rows(rows), strict=True):
+            if answer.entities is not None:
+                found[row.document] += [
+                    (int(start), int(end), str(kind)) for start, end, kind in answer.entities["prediction"]
+                ]
+        return found
+
+    def predict_rows(self, rows: Sequence[Row]) -> list[Prediction]:
+        """Return one prediction a row, in order; the rows are of the model's kind."""
+        if not rows:
             return []
-        rows = [_row(self.kind, i, one) for i, one in enumerate(inputs)]
-        examples = encode(rows, self._backbone.tokenizer, self.labels, self._training["max_length"])
-        with assembled(self._backbone, self._blueprint) as assembly, torch.inference_mode():
+        settings = Settings(
+            self.labels, self._training["max_length"], self._training.get("stride"), self._unanswerable
+        )
+        encoded = encode(self.kind, rows, self._backbone.tokenizer, settings)
+        with assembled(self._backbone, self._blueprint) as assembly:
             budget = self._training["tokens_per_batch"]
-            answers = probabilities(assembly, examples, budget, self._numerics, self._context)
-        return [prediction(row, self.labels, answer) for row, answer in zip(rows, answers, strict=True)]
+            return predict(assembly, rows, encoded, settings, budget, self._numerics)
 
 
 def _check(artifact: Artifact) -> None:
@@ -104,6 +139,11 @@ def _check(artifact: Artifact) -> None:
     if record.kind not in _TRAINED_KINDS:
         what = f"{record.name} is a {record.kind}, not a trained model"
         raise UsageError(Fault(record.key[:12], what, "`adapterstilts adapter ls` lists what can predict"))
+    if len(record.spec["data"]) > 1 or record.spec["data"][0]["kind"] == MASKED:
+        what = f"{record.name} has no single head to answer with"
+        raise UsageError(
+            Fault(record.key[:12], what, "predict with a model of a target that was trained on it")
+        )
     if WEIGHTS_FILE in record.dropped:
         raise StoreError(
             Fault(
@@ -124,28 +164,3 @@ def _backbone_folder(artifact: Artifact) -> Path | None:
         what = f"its local backbone is not in {folder} any more, or has changed"
         raise EnvironmentFault(Fault(artifact.record.name, what, "put the folder back"))
     return folder
-
-
-def _row(kind: str, number: int, value: Input) -> Row:
-    if isinstance(value, str):
-        value = {"text": value}
-    elif isinstance(value, tuple):
-        value = dict(zip(("text", "text_pair"), value, strict=False))
-    if isinstance(value, Mapping):
-        id_ = str(value.get("id", number))
-        text, pair = value.get("text"), value.get("text_pair")
-        if kind == "classification" and isinstance(text, str) and isinstance(pair, str | None):
-            return TextRow(id_, text, pair)
-        context, choices = value.get("context"), value.get("choices")
-        if (
-            kind == "multiple_choice"
-            and isinstance(context, str)
-            and isinstance(choices, list | tuple)
-            and len(choices) > 1
-        ):
-            return ChoiceRow(id_, context, tuple(map(str, choices)))
-    needed = {"classification": "text", "multiple_choice": "context and two or more choices"}.get(
-        kind, "another form"
-    )
-    found = f"found {', '.join(map(str, value))}" if isinstance(value, Mapping) else f"found {value!r:.60}"
-    raise UsageError(Fault(f"input {number + 1}", f"a {kind} model needs {needed}", found))

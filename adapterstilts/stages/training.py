@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+from adapterstilts.data.batches import Schedule, epoch_shares
+from adapterstilts.data.encoding.columns import Encoded, join
 from adapterstilts.data.tensors import Batch
 from adapterstilts.model.assembly import (
     ADAPTER_FOLDER,
@@ -29,6 +32,8 @@ from adapterstilts.model.full import load_full, save_full
 from adapterstilts.recipe.plan import Stage
 from adapterstilts.specs import INIT, FullFinetune, TrainAdapter, TrainFusion, TrainingStage
 from adapterstilts.stages.context import Context
+from adapterstilts.stages.inference import settings_of
+from adapterstilts.stages.steering import Steering, by_task
 from adapterstilts.store.digest import canonical
 from adapterstilts.training.loop import Control, Trainable, fit
 
@@ -39,9 +44,14 @@ CURVE_FILE = "curve.jsonl"
 class _Model(Trainable):
     assembly: Assembly
     parameters: Mapping[str, nn.Parameter]
+    steering: Steering | None = None
 
-    def loss(self, batch: Batch) -> Tensor:
-        return self.assembly.head.loss(self.assembly.logits(batch), batch)
+    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
+        return self.assembly.loss(batch, task, seed)
+
+    def score(self) -> float:
+        assert self.steering is not None
+        return self.steering.score(self.assembly)
 
     def regulariser(self) -> Tensor | None:
         return self.assembly.regulariser()
@@ -79,7 +89,6 @@ def full_finetune(stage: Stage, context: Context, workspace: Path) -> dict[str, 
 
 
 def _blueprint(stage: Stage, spec: TrainingStage, context: Context, composition: str) -> Blueprint:
-    data = spec.data[0]
     inputs = {
         position: context.artifact(key).path / ADAPTER_FOLDER
         for position, key in stage.inputs.items()
@@ -89,7 +98,8 @@ def _blueprint(stage: Stage, spec: TrainingStage, context: Context, composition:
         composition=composition,
         inputs=inputs,
         adapter=spec.adapter if isinstance(spec, TrainAdapter) else None,
-        head=HeadSpec(data.kind, data.labels),
+        trained=context.artifact(stage.inputs[INIT]).path if spec.continues else None,
+        heads=tuple(HeadSpec(data.kind, data.labels) for data in spec.data),
         seed=spec.seed,
         role=spec.role,
     )
@@ -103,8 +113,17 @@ def _train(
     backbone: Backbone,
     blueprint: Blueprint,
 ) -> dict[str, Any]:
-    use = stage.data[0]
-    examples = context.examples(use, backbone, spec.training.max_length)
+    tasks = [
+        join(
+            [
+                context.encoded(
+                    use, backbone, settings_of(data, spec.training.max_length, spec.training.stride)
+                )
+                for use in uses
+            ]
+        )
+        for data, uses in by_task(spec.data, stage.data)
+    ]
     memory = _PeakMemory(context.device)
     with ExitStack() as stack:
         for tracker in context.trackers:
@@ -114,34 +133,47 @@ def _train(
         parameters = unfreeze(assembly, full=isinstance(spec, FullFinetune))
         if not spec.training.backbone_dropout:
             stack.enter_context(without_backbone_dropout(assembly))
-        control = _control(stage, context, memory)
+        steering = Steering.of(stage, spec, context, backbone) if spec.training.evaluations else None
         progress = fit(
-            _Model(assembly, parameters),
-            examples,
+            _Model(assembly, parameters, steering),
+            Schedule(tasks, spec.training.tokens_per_batch, spec.seed, spec.role, _shares(spec, tasks)),
             spec.training,
             spec.numerics,
-            spec.seed,
-            spec.role,
             context.device,
-            control,
+            _control(stage, context, memory),
         )
         assembly.model.eval()
         assembly.save(workspace)
         size = trainable_size(parameters)
     _write_curve(workspace / CURVE_FILE, progress.curve)
-    loaded = context.rows(use)
-    return {
+    loaded = [context.rows(use) for use in stage.data]
+    results = {
         "parameters": size,
         "steps": progress.step,
-        "examples": len(examples),
+        "examples": sum(len(task) for task in tasks),
         "examples_seen": progress.examples,
         "tokens_seen": progress.tokens,
         "seconds": progress.seconds,
         "peak_bytes": memory.peak,
-        "final_loss": progress.curve[-1]["loss"],
-        "dropped": dict(loaded.dropped),
-        "repaired": dict(loaded.repaired),
+        "final_loss": next(point["loss"] for point in reversed(progress.curve) if "loss" in point),
+        "dropped": _summed(split.dropped for split in loaded),
+        "repaired": _summed(split.repaired for split in loaded),
     }
+    if progress.best is not None:
+        results |= {"best_step": progress.best.step, "validation": progress.best.score}
+    return results
+
+
+def _shares(spec: TrainingStage, tasks: Sequence[Encoded]) -> tuple[int, ...]:
+    mix = None if isinstance(spec, TrainFusion) else spec.mix
+    return () if mix is None else epoch_shares([len(task) for task in tasks], mix.cap, mix.temperature)
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)
 
 
 def _control(stage: Stage, context: Context, memory: _PeakMemory) -> Control:

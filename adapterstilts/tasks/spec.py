@@ -134,6 +134,7 @@ class TaskSpec:
         label_map: value in the data -> label; None drops the row, counted. Values not named here
             map to themselves.
         train_task: the task whose training data serves this one (XNLI trains on MNLI).
+        unanswerable: for span_qa, whether a passage may hold no answer; the empty answer is then a prediction.
         tokens_per_example: typical subwords an example, for estimates before data is loaded.
         licence: SPDX id or the licence's name; empty when unknown.
         citation: author, year, venue or URL.
@@ -149,6 +150,7 @@ class TaskSpec:
     labels: tuple[str, ...] = ()
     label_map: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
     train_task: str | None = None
+    unanswerable: bool = False
     tokens_per_example: int = 64
     licence: str = ""
     citation: str = ""

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from adapterstilts import killpoints
 
 _FILE = "checkpoint.pt"
+
+
+@dataclass
+class Best:
+    """The best evaluation so far.
+
+    Attributes:
+        score: on the validation data.
+        step: after which it was reached.
+        since: evaluations after it.
+        parameters: name -> value, on the CPU.
+    """
+
+    score: float
+    step: int
+    since: int
+    parameters: dict[str, Tensor]
 
 
 @dataclass
@@ -26,13 +43,15 @@ class Progress:
         examples: examples seen.
         tokens: subwords seen, without padding.
         curve: the lines of the training curve so far.
+        best: where validation steers.
     """
 
-    step: int
-    seconds: float
-    examples: int
-    tokens: int
-    curve: list[dict[str, float]]
+    step: int = 0
+    seconds: float = 0.0
+    examples: int = 0
+    tokens: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    best: Best | None = None
 
 
 def save_checkpoint(
@@ -44,7 +63,7 @@ def save_checkpoint(
         "parameters": {name: parameter.detach() for name, parameter in parameters.items()},
         "optimiser": optimiser.state_dict(),
         "generators": _generators(),
-        "progress": vars(progress),
+        "progress": {**vars(progress), "best": None if progress.best is None else vars(progress.best)},
     }
     temporary = folder / f"{_FILE}.part"
     torch.save(state, temporary)
@@ -65,7 +84,8 @@ def load_checkpoint(
             parameter.copy_(state["parameters"][name])
     optimiser.load_state_dict(state["optimiser"])
     _restore_generators(state["generators"])
-    return Progress(**state["progress"])
+    best = state["progress"].pop("best")
+    return Progress(**state["progress"], best=None if best is None else Best(**best))
 
 
 def _generators() -> dict[str, Any]:

@@ -19,11 +19,10 @@ from torch import Tensor, nn
 
 from adapterstilts import killpoints
 from adapterstilts.data.batches import Schedule, derive_seed
-from adapterstilts.data.encode import Example
 from adapterstilts.data.tensors import Batch, collate
 from adapterstilts.errors import DataError, Fault, Interrupted
 from adapterstilts.specs import Numerics, TrainingSpec
-from adapterstilts.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from adapterstilts.training.checkpoint import Best, Progress, load_checkpoint, save_checkpoint
 from adapterstilts.training.tracking import Tracker
 
 _CURVE_POINTS = 200
@@ -34,8 +33,12 @@ class Trainable:
 
     parameters: Mapping[str, nn.Parameter]
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Return the mean loss over the batch's examples, a scalar."""
+    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
+        """Return the mean loss over a batch of a task, a scalar; `seed` is this step's, for what is drawn in it."""
+        raise NotImplementedError
+
+    def score(self) -> float:
+        """Return how well the model does on its validation data; higher is better."""
         raise NotImplementedError
 
     def regulariser(self) -> Tensor | None:
@@ -64,48 +67,46 @@ class Control:
 
 def fit(
     model: Trainable,
-    examples: Sequence[Example],
+    schedule: Schedule,
     training: TrainingSpec,
     numerics: Numerics,
-    seed: int,
-    role: str,
     device: torch.device,
     control: Control,
 ) -> Progress:
-    """Train until the last step.
+    """Train until the last step, or until validation says that there is nothing to gain.
 
     Args:
         model: its `parameters` train; the rest is frozen.
-        examples: labelled training examples.
+        schedule: the batches; its seed and role decide about dropout and masks, too.
         training: how.
         numerics: precision of the matrix products.
-        seed: with `role`, of data order and dropout.
-        role: see `adapterstilts.specs`.
         device: where the model is.
         control: checkpoints, progress, stopping.
 
     Returns:
-        The final progress; its curve holds at most a few hundred points.
+        The final progress; its curve holds at most a few hundred points. With `training.evaluations` the
+        parameters are those of the best evaluation.
 
     Raises:
         Interrupted: when asked to stop; a checkpoint was written.
         DataError: when a loss is not finite; names the rows of the batch.
     """
-    schedule = Schedule(examples, training.tokens_per_batch, seed, role)
     steps = schedule.steps(training.steps, training.epochs)
     optimiser = make_optimiser(model.parameters, training)
-    torch.manual_seed(derive_seed(seed, role, "dropout"))
-    progress = load_checkpoint(control.checkpoint, model.parameters, optimiser) or Progress(0, 0.0, 0, 0, [])
-    run = _Run(model, examples, training, numerics, device, control, optimiser, steps, progress)
+    torch.manual_seed(derive_seed(schedule.seed, schedule.role, "dropout"))
+    progress = load_checkpoint(control.checkpoint, model.parameters, optimiser) or Progress()
+    run = _Run(model, schedule, training, numerics, device, control, optimiser, steps, progress)
     if progress.step < steps:
-        run.go(schedule)
+        run.go()
+    if progress.best is not None:
+        _restore(model.parameters, progress.best.parameters)
     return progress
 
 
 @dataclass
 class _Run:
     model: Trainable
-    examples: Sequence[Example]
+    schedule: Schedule
     training: TrainingSpec
     numerics: Numerics
     device: torch.device
@@ -114,13 +115,13 @@ class _Run:
     steps: int
     progress: Progress
 
-    def go(self, schedule: Schedule) -> None:
+    def go(self) -> None:
         """Step from where `progress` is to the end."""
         saved = last = time.monotonic()
         every = max(1, self.steps // _CURVE_POINTS)
-        for epoch, positions in schedule.batches(self.progress.step):
-            batch = collate([self.examples[i] for i in positions], self.device)
-            loss = self._step(batch)
+        for epoch, task, positions in self.schedule.batches(self.progress.step):
+            batch = collate(self.schedule.tasks[task], positions, self.device)
+            loss = self._step(batch, task)
             now = time.monotonic()
             self._count(batch, now - last)
             last = now
@@ -132,6 +133,8 @@ class _Run:
                 loss,
                 self.progress.examples / max(self.progress.seconds, 1e-9),
             )
+            if self._is_due() and self._evaluate(epoch):
+                return
             killpoints.reach("optimiser_step")
             if self.progress.step == self.steps:
                 return
@@ -145,13 +148,14 @@ class _Run:
                     Fault(where, "stopped on request", "run the same command again to go on from here")
                 )
 
-    def _step(self, batch: Batch) -> float:
+    def _step(self, batch: Batch, task: int) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = self.training.learning_rate * rate(
                 self.progress.step, self.steps, self.training.warmup
             )
+        seed = derive_seed(self.schedule.seed, self.schedule.role, f"step {self.progress.step}")
         with autocast(self.device, self.numerics):
-            loss = self.model.loss(batch)
+            loss = self.model.loss(batch, task, seed)
         value = float(loss.detach())
         if not torch.isfinite(loss.detach()):
             rows = ", ".join(batch.ids[:8])
@@ -165,6 +169,27 @@ class _Run:
         nn.utils.clip_grad_norm_(self.model.parameters.values(), self.training.max_grad_norm)
         self.optimiser.step()
         return value
+
+    def _is_due(self) -> bool:
+        """Whether an evaluation comes after the step that was just done; the last one ends the training."""
+        wanted, step = self.training.evaluations, self.progress.step
+        return step * wanted // self.steps > (step - 1) * wanted // self.steps
+
+    def _evaluate(self, epoch: int) -> bool:
+        """Score the model, keep it if it is the best so far, and return whether patience has ended."""
+        score = self.model.score()
+        self.progress.curve.append({"step": self.progress.step, "epoch": epoch, "validation": score})
+        for tracker in self.control.trackers:
+            tracker.log(self.progress.step, {"validation": score})
+        best = self.progress.best
+        if best is None or score > best.score:
+            kept = {
+                name: parameter.detach().cpu().clone() for name, parameter in self.model.parameters.items()
+            }
+            self.progress.best = Best(score, self.progress.step, 0, kept)
+            return False
+        best.since += 1
+        return self.training.patience is not None and best.since >= self.training.patience
 
     def _count(self, batch: Batch, seconds: float) -> None:
         self.progress.step += 1
@@ -182,6 +207,12 @@ class _Run:
         self.progress.curve.append({"step": self.progress.step, **values})
         for tracker in self.control.trackers:
             tracker.log(self.progress.step, values)
+
+
+@torch.no_grad()
+def _restore(parameters: Mapping[str, nn.Parameter], kept: Mapping[str, Tensor]) -> None:
+    for name, parameter in parameters.items():
+        parameter.copy_(kept[name])
 
 
 def rate(step: int, steps: int, warmup: float) -> float:

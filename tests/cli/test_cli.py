@@ -10,14 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 import tiny
-from conftest import Done
+from conftest import Command, Done
 
 from adapterstilts import __version__
 from adapterstilts.cli import main
@@ -25,37 +24,6 @@ from adapterstilts.stages import STAGES
 from adapterstilts.store.store import Store
 
 pytestmark = pytest.mark.usefixtures("home", "_keep_signals")
-
-
-@dataclasses.dataclass
-class Answer:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """All of stdout, which has to be one JSON document."""
-        return json.loads(self.out)
-
-
-Command = Callable[..., Answer]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command in this process; only -v may show a traceback."""
-
-    def run(*arguments: object, verbose: bool = False) -> Answer:
-        capsys.readouterr()
-        code = main.run([str(argument) for argument in arguments] + ["-v"] * verbose)
-        captured = capsys.readouterr()
-        assert ("Traceback" in captured.out + captured.err) <= verbose
-        return Answer(code, captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture
@@ -199,18 +167,6 @@ def test_tasks_are_listed_and_shown(cli: Command) -> None:
     assert cli("task", "show", "xnli", "--json").json["name"] == "xnli"
     unknown = cli("task", "show", "xnlli")
     assert (unknown.code, "did you mean 'xnli'?" in unknown.err) == (2, True)
-
-
-def test_a_task_can_be_looked_into(cli: Command) -> None:
-    pytest.importorskip("emoji")
-    peeked = cli("task", "peek", "emoji-names", "--language", "de", "-n", 2)
-    assert peeked.code == 0
-    assert len(peeked.out.splitlines()) >= 3
-    data = cli("task", "peek", "emoji-names", "--language", "de", "-n", 2, "--json").json
-    assert len(data["rows"]) == 2
-    assert data["examples"] > 100
-    wrong = cli("task", "peek", "emoji-names", "--language", "tlh")
-    assert (wrong.code, "has no language 'tlh'" in wrong.err) == (3, True)
 
 
 # ---- adapters

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from adapterstilts.data.draws import few_shot
 from adapterstilts.data.load import CHECKED_RECORDS, check_split, load_split
 from adapterstilts.data.readers.base import Tally
 from adapterstilts.data.readers.choose import bucket
 from adapterstilts.data.readers.hub import read_hub
 from adapterstilts.data.sources import DataRoots
 from adapterstilts.errors import DataError, EnvironmentFault
+from adapterstilts.specs import FewShot
 from adapterstilts.tasks.spec import FileSource, Format, HubSource, PackageSource, Source, Split, TaskSpec
 
 FORMAT = Format("jsonl")
@@ -91,6 +94,23 @@ def test_a_limited_split_still_reports_bad_labels_of_other_rows(roots: DataRoots
         load_split(task(), "en", "test", roots, limit=1)
 
 
+def test_a_few_shot_sample_is_one_of_all_rows_whatever_the_limit(roots: DataRoots) -> None:
+    write(roots, *numbered(100))
+    whole = load_split(task(), "en", "test", roots).rows
+    for limit in (None, 3):
+        loaded = load_split(task(), "en", "test", roots, limit, FewShot(8, 1))
+        assert loaded.rows == few_shot(whole, 8, 1)
+    with pytest.raises(DataError, match="task toy, 'test' of 'en': 101 examples are wanted, there are 100"):
+        load_split(task(), "en", "test", roots, few_shot=FewShot(101, 0))
+
+
+def test_a_few_shot_sample_for_training_holds_labelled_rows(roots: DataRoots) -> None:
+    write(roots, *numbered(50), *({"text": f"other {n}", "label": None} for n in range(50)))
+    rows = load_split(task(), "en", "train", roots, few_shot=FewShot(20, 0, stratify=True)).rows
+    assert len(rows) == 20
+    assert {getattr(row, "label", None) for row in rows} == {"x"}
+
+
 def test_unlabelled_rows_are_kept_for_a_test_and_dropped_for_training(roots: DataRoots) -> None:
     write(roots, *numbered(50), *({"text": f"text {n}", "label": None} for n in range(50)))
     assert len(load_split(task(), "en", "test", roots).rows) == 100
@@ -107,11 +127,15 @@ def test_kinds_without_labels_train_on_all_rows(kind: str, field: str, roots: Da
 
 def test_an_empty_split_is_an_error_that_says_why(roots: DataRoots) -> None:
     write(roots)
-    with pytest.raises(DataError, match="task toy: no rows in 'test' of 'en'; the data is empty"):
+    with pytest.raises(DataError, match=r"data\.jsonl: holds no records"):
         load_split(task(), "en", "test", roots)
     write(roots, {"text": "", "label": "x"})
-    with pytest.raises(DataError, match="left out: no text: 1"):
+    with pytest.raises(DataError, match="task toy: no rows in 'test' of 'en'; left out: no text: 1"):
         load_split(task(), "en", "test", roots)
+    write(roots, {"text": "text", "label": "x"})
+    empty = "validation" if bucket("text") < 80 else "train"
+    with pytest.raises(DataError, match=r"no rows in .* of 'en'; its portion of the data is empty"):
+        load_split(task(), "en", empty, roots)
 
 
 def test_a_language_or_split_that_is_not_there(roots: DataRoots) -> None:
@@ -137,6 +161,8 @@ def test_a_check_returns_faults_instead_of_raising(roots: DataRoots) -> None:
     assert check_split(task(), "en", "test", roots) == ()
     assert "not labels" in check_split(task(labels=("y",)), "en", "test", roots)[0].what
     write(roots)
+    assert "no records" in check_split(task(), "en", "test", roots)[0].what
+    write(roots, {"text": "", "label": "x"})
     assert "no rows" in check_split(task(), "en", "test", roots)[0].what
     missing = task(source=PackageSource("no_such_package_here", ("x",)))
     assert "not installed" in check_split(missing, "en", "test", roots)[0].what
@@ -177,6 +203,29 @@ def test_parts_of_a_split_follow_each_other_with_ids_of_their_own(roots: DataRoo
     assert [row.id for row in rows[10:12]] == [f"1:{n}" for n in more[:2]]
 
 
+@pytest.mark.parametrize(
+    ("kind", "record", "names"),
+    [
+        ("tagging", {"tokens": ["a"], "tags": ["x"], "starts": [0], "document": "d"}, {"document": "1:d"}),
+        (
+            "retrieval",
+            {"source": "a", "target": "b", "source_id": "s", "target_id": "t"},
+            {"source_id": "1:s", "target_id": "1:t"},
+        ),
+        ("mlm", {"text": "a"}, {}),
+    ],
+)
+def test_names_of_later_parts_are_told_apart(
+    kind: str, record: dict[str, Any], names: dict[str, str], roots: DataRoots
+) -> None:
+    write(roots, {**record, "group": "g"})
+    part = Split(FileSource(("data.jsonl",)), FORMAT)
+    splits = {"en": {"test": replace(part, also=(part,))}}
+    first, second = load_split(TaskSpec("toy", kind, "", splits, (), ("x",)), "en", "test", roots).rows  # type: ignore[arg-type]
+    assert second == replace(first, id="1:0", **names)
+    assert second.group == "g"
+
+
 def test_faults_of_later_parts_are_found(roots: DataRoots) -> None:
     task = joined(roots)
     assert check_split(task, "en", "test", roots) == ()
@@ -213,6 +262,7 @@ class Data:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         yield {"text": "a", "label": 1, "tags": [0, 1], "n": [3]}
         yield {"text": "b", "label": -1, "tags": [], "n": []}
+        yield {"text": "c", "label": None, "tags": None, "n": None}
 
 
 def test_hub_records_carry_names_of_classes() -> None:
@@ -227,6 +277,7 @@ def test_hub_records_carry_names_of_classes() -> None:
     assert asked == [(("a/b", "c"), {"split": "train", "revision": "abc"})]
     assert records[0].fields == {"text": "a", "label": "yes", "tags": ["O", "B-A"], "n": [3]}
     assert records[1].fields == {"text": "b", "label": "-1", "tags": [], "n": []}
+    assert records[2].fields == {"text": "c", "label": None, "tags": None, "n": None}
     assert records[1].where == "a/b c train, record 2"
 
 
@@ -270,6 +321,9 @@ def test_hub_records_are_chosen_by_the_start_of_a_column() -> None:
     format = Format("hub", options={"column": "text", "starts_with": "b"})
     records = list(read_hub(HubSource("a/b", None, "train"), format, Tally(), lambda *_, **__: Data()))
     assert [record.fields["text"] for record in records] == ["b"]
+    nothing = Format("hub", options={"column": "text", "starts_with": "z"})
+    with pytest.raises(DataError, match="a/b train: holds no records, or none that the options choose"):
+        list(read_hub(HubSource("a/b", None, "train"), nothing, Tally(), lambda *_, **__: Data()))
     with pytest.raises(DataError, match="'colum' is not an option; did you mean 'column'"):
         read_hub(
             HubSource("a/b", None, "train"), Format("hub", options={"colum": "x"}), Tally(), lambda: None

@@ -102,8 +102,8 @@ def test_nulls_in_the_label_map_drop_and_count() -> None:
     assert tally.dropped == {"label mapped to null": 2}
 
 
-@pytest.mark.parametrize("text", [None, "", " \t"])
-def test_rows_without_text_are_dropped_and_counted(text: str | None) -> None:
+@pytest.mark.parametrize("text", [None, "", " \t", float("nan")])
+def test_rows_without_text_are_dropped_and_counted(text: Any) -> None:
     rows, tally = parse("mlm", {"text": text}, {"text": "b"})
     assert rows == [TextRow("1", "b")]
     assert tally.dropped == {"no text": 1}
@@ -133,6 +133,11 @@ def test_confidential_tasks_show_no_text() -> None:
     with pytest.raises(DataError) as caught:
         parse("multiple_choice", {"context": "c", "choices": ["a", "b"], "label": "Meyer"}, confidential=True)
     assert "Meyer" not in str(caught.value)
+
+
+def test_a_header_that_is_a_text_is_shown_in_short() -> None:
+    with pytest.raises(DataError, match=r"columns: x{40}\.\.\., c0, .* and 11 more; name it"):
+        parse("mlm", {"x" * 500: "a", **{f"c{n}": "" for n in range(30)}})
 
 
 def test_confidential_tasks_show_no_columns() -> None:
@@ -175,6 +180,8 @@ def test_regression() -> None:
     assert one("regression", {"text": "a", "text_pair": "b", "label": "3.5"}) == TextRow("0", "a", "b", 3.5)
     with pytest.raises(DataError, match="line 1: label should be a number"):
         parse("regression", {"text": "a", "label": "high"})
+    with pytest.raises(DataError, match="line 1: label should be a finite number"):
+        parse("regression", {"text": "a", "label": "nan"})
 
 
 CHOICES = {"context": "c", "choices": ["a", "b", "c"]}
@@ -272,6 +279,8 @@ def test_tagging() -> None:
         parse("tagging", {"tokens": ["x", "y"], "tags": ["O"]}, labels=IOB)
     with pytest.raises(DataError, match="tokens should be a list but is a str"):
         parse("tagging", {"tokens": "x", "tags": ["O"]}, labels=IOB)
+    with pytest.raises(DataError, match="tokens should be a list of texts"):
+        parse("tagging", {"tokens": ["x", None], "tags": ["O", "O"]}, labels=IOB)
     rows, tally = parse("tagging", {"tokens": [], "tags": []}, labels=IOB)
     assert (rows, tally.dropped) == ([], {"no tokens": 1})
 
@@ -294,6 +303,68 @@ def test_label_maps_of_tags_name_whole_tags_or_span_types() -> None:
     assert row.tags == ("B-A", "I-A", "O", "B-B")
     rows, tally = parse("tagging", fields, labels=IOB, label_map={"Drug": None})
     assert (rows, tally.dropped) == ([], {"label mapped to null": 1})
+
+
+PLACED = {
+    "tokens": ["ab", "cd"],
+    "tags": ["B-A", "O"],
+    "starts": [3, 6],
+    "document": "d",
+    "spans": [[3, 5, "A"], (3, 8, "B")],
+    "group": "d",
+}
+
+
+def test_sentences_know_their_place_in_their_document() -> None:
+    expected = TaggingRow("0", ("ab", "cd"), ("B-A", "O"), "d", "d", (3, 6), ((3, 5, "A"), (3, 8, "B")))
+    assert one("tagging", PLACED, labels=IOB) == expected
+
+
+def test_without_labels_there_are_no_spans() -> None:
+    expected = TaggingRow("0", ("ab", "cd"), None, "d", "d", (3, 6))
+    assert one("tagging", PLACED, columns={"tags": ""}, labels=IOB) == expected
+    assert one("tagging", {**PLACED, "tags": None}, labels=IOB) == expected
+
+
+def test_columns_that_happen_to_have_these_names_are_left_alone() -> None:
+    fields = {"tokens": ["x"], "tags": ["O"], "spans": ["PER: x"], "document": {"a": 1}}
+    assert one("tagging", fields, labels=IOB) == TaggingRow("0", ("x",), ("O",))
+
+
+@pytest.mark.parametrize(
+    ("mapping", "spans"),
+    [
+        ({"Drug": "A", "Misc": "B"}, ((3, 5, "A"), (3, 8, "B"))),
+        ({"Drug": "A", "Misc": "O"}, ((3, 5, "A"),)),
+        ({"Drug": "A", "Misc": None}, ((3, 5, "A"),)),
+        ({"Drug": "A", "B-Misc": "B-A"}, ((3, 5, "A"), (3, 8, "A"))),
+        ({"Drug": "A", "B-Misc": None, "Misc": "B"}, ((3, 5, "A"),)),
+    ],
+)
+def test_types_of_spans_are_mapped_as_tags_are(mapping: Any, spans: Any) -> None:
+    fields = {**PLACED, "tags": ["B-Drug", "O"], "spans": [(3, 5, "Drug"), (3, 8, "Misc")]}
+    assert one("tagging", fields, labels=IOB, label_map=mapping).spans == spans
+
+
+def test_an_unknown_type_of_a_span_is_reported() -> None:
+    with pytest.raises(DataError, match="'B-Misc' x1"):
+        parse("tagging", {**PLACED, "spans": [(3, 8, "Misc")]}, labels=IOB)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"starts": [3]}, "starts should be one whole number a token"),
+        ({"starts": [3, "6"]}, "starts should be one whole number a token"),
+        ({"starts": [3, True]}, "starts should be one whole number a token"),
+        ({"spans": 3}, "spans should be a list of start, end and type"),
+        ({"spans": [[3, 5]]}, "spans should be a list of start, end and type"),
+        ({"spans": [{"start": 3}]}, "spans should be a list of start, end and type"),
+    ],
+)
+def test_places_of_another_form(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        parse("tagging", {**PLACED, **changed}, labels=IOB)
 
 
 def span(answers: Any, context: str = "one two one", **more: Any) -> tuple[list[Row], Tally]:
@@ -380,7 +451,66 @@ def test_retrieval() -> None:
     assert row == PairRow("0", "a", "b")
 
 
+ALONE = {"source": "a", "target": None, "source_id": "s1", "target_id": None}
+
+
+def test_sentences_with_ids_may_have_no_partner() -> None:
+    assert one("retrieval", {**ALONE, "target": "b", "target_id": "t1"}) == PairRow("0", "a", "b", "s1", "t1")
+    assert one("retrieval", ALONE) == PairRow("0", "a", None, "s1")
+    other = {"source": "", "target": "b", "source_id": "", "target_id": "t1"}
+    assert one("retrieval", other) == PairRow("0", None, "b", target_id="t1")
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"source_id": None}, "no target"),
+        ({"target_id": "t1"}, "no target"),
+        ({"source": " "}, "no source"),
+        ({"source": None, "source_id": None, "target_id": "t1"}, "no target"),
+    ],
+)
+def test_a_lost_text_makes_no_sentence_without_partner(changed: dict[str, Any], reason: str) -> None:
+    rows, tally = parse("retrieval", {**ALONE, **changed})
+    assert (rows, tally.dropped) == ([], {reason: 1})
+
+
+GROUPED: dict[str, dict[str, Any]] = {
+    "classification": {"text": "a", "label": "x"},
+    "multilabel": {"text": "a", "label": ["x"]},
+    "regression": {"text": "a", "label": 1},
+    "multiple_choice": {"context": "a", "choices": ["b", "c"], "label": "x"},
+    "multi_select": {"context": "a", "choices": ["b", "c"], "label": ["x"]},
+    "tagging": {"tokens": ["a"], "tags": ["x"]},
+    "span_qa": {"context": "a", "question": "q", "answers": []},
+    "retrieval": {"source": "a", "target": "b"},
+    "mlm": {"text": "a"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_has_the_group_that_is_declared_and_no_other(kind: str) -> None:
+    declared = one(kind, {**GROUPED[kind], "topic": "t"}, columns={"group": "topic"}, labels=("x",))
+    given = one(kind, {**GROUPED[kind], "group": 7}, labels=("x",))
+    alone = one(kind, GROUPED[kind], labels=("x",))
+    if kind == "span_qa":
+        assert declared.group == given.group == alone.group != ""
+    else:
+        assert (declared.group, given.group, alone.group) == ("t", "7", "")
+
+
+def test_a_group_of_several_columns_has_levels() -> None:
+    row = one(
+        "classification",
+        {"text": "a", "label": "x", "topic": "t", "template": 3},
+        columns={"group": "topic, template"},
+        labels=("x",),
+    )
+    assert row.group == "t/3"
+
+
 def test_groups() -> None:
+    assert group_of(PairRow("0", None, "b")) == "b"
     assert group_of(TextRow("0", "a", "b")) == "a"
     assert group_of(TaggingRow("0", ("a", "b"))) == "a b"
     assert group_of(PairRow("0", "a", "b")) == "a"

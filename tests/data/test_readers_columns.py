@@ -67,8 +67,8 @@ def test_conll_bare_types_become_iob2(tmp_path: Path) -> None:
 
 
 def test_conll_a_line_without_the_column_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"line 2: no column 1 for the tag: the line has 1"):
-        read(files(tmp_path, a__txt="a\tO\nb\n"), "conll", tag=1)
+    with pytest.raises(DataError, match=r"line 2: no column 2 for the tag: the line has 2"):
+        read(files(tmp_path, a__txt="\na\tO\n"), "conll", tag=2)
 
 
 CONLLU = """\
@@ -151,8 +151,10 @@ def test_token_files_belong_together(tmp_path: Path) -> None:
         DataError, match="differ in their number of lines: context 1, question 1, answer 1, span 2"
     ):
         read(paths, "squad_tokens")
-    with pytest.raises(DataError, match=r"no file `\*\.span`"):
+    with pytest.raises(DataError, match=r"needs one file `\*\.span` in the source, not 0"):
         read(paths[:3], "squad_tokens")
+    with pytest.raises(DataError, match=r"needs one file `\*\.context` in the source, not 2"):
+        read((*paths, *files(tmp_path, w__context="a\n")), "squad_tokens")
 
 
 def test_parallel_lines(tmp_path: Path) -> None:
@@ -176,12 +178,26 @@ def test_parallel_files_of_different_length_or_number(tmp_path: Path) -> None:
 def test_pairs_of_ids(tmp_path: Path) -> None:
     paths = files(tmp_path, gold="z1\te2\nz9\te1\n", zh="z1\t一\n", en="e1\tone\ne2\ttwo\n")
     records, tally = read(paths, "id_pairs")
-    assert [record.fields for record in records] == [{"id": "z1 e2", "first": "一", "second": "two"}]
+    pair = {"id": "z1 e2", "first": "一", "second": "two", "first_id": "z1", "second_id": "e2"}
+    assert [record.fields for record in records] == [pair]
     assert tally.dropped == {"pair of an id without a sentence": 1}
     with pytest.raises(DataError, match="needs three files"):
         read(paths[:2], "id_pairs")
     with pytest.raises(DataError, match=r"gold, line 1: should be an id, a tab"):
-        read(files(tmp_path, gold="z1 e2\n", zh="", en=""), "id_pairs")
+        read(files(tmp_path, gold="z1 e2\n", zh="z1\ta\n", en="e1\tb\n"), "id_pairs")
+
+
+def test_sentences_without_partner_follow_where_they_are_wanted(tmp_path: Path) -> None:
+    gold = "z1\te2\nz1\te3\nz9\te1\n"
+    paths = files(tmp_path, gold=gold, zh="z1\t一\nz2\t二\n", en="e1\tone\ne2\ttwo\ne3\tthree\n")
+    records, tally = read(paths, "id_pairs", unpaired="keep")
+    assert [record.fields["id"] for record in records] == ["z1 e2", "z1 e3", "first z2", "second e1"]
+    third, fourth = records[2:]
+    assert third.fields | {"first_id": "z2", "first": "二", "second_id": None, "second": None} == third.fields
+    assert fourth.fields | {"second_id": "e1", "second": "one", "first": None} == fourth.fields
+    assert (third.file, third.place) == (str(paths[1]), "line 2")
+    # A pair that names an unknown sentence is none: its other sentence stands alone.
+    assert tally.dropped == {"pair of an id without a sentence": 1}
 
 
 TEXT = "El Sr. Ruiz tiene cáncer de\u00a0mama. Metástasis-ósea, no.\n\nअंत हिन्दी\n"
@@ -235,9 +251,13 @@ def test_offset_tables_give_the_same(tmp_path: Path) -> None:
     assert joined(read(paths, "offsets", **options)[0]) == expected_sentences()
 
 
-def brat(folder: Path, text: str, *annotations: str) -> tuple[list[tuple[list[str], list[str]]], Tally]:
+def annotated(folder: Path, text: str, *annotations: str, **options: Any) -> tuple[list[Record], Tally]:
     content = "".join(f"T{n}\t{annotation}\tx\n" for n, annotation in enumerate(annotations))
-    records, tally = read(files(folder, d__txt=text, d__ann=content), "brat")
+    return read(files(folder, d__txt=text, d__ann=content), "brat", **options)
+
+
+def brat(folder: Path, text: str, *annotations: str) -> tuple[list[tuple[list[str], list[str]]], Tally]:
+    records, tally = annotated(folder, text, *annotations)
     return [(record.fields["tokens"], record.fields["tags"]) for record in records], tally
 
 
@@ -264,6 +284,75 @@ def test_what_flat_tags_cannot_hold_is_counted(tmp_path: Path) -> None:
         "annotation of several pieces left out": 1,
         "annotation outside its text left out": 1,
     }
+
+
+def test_spans_keep_what_tags_cannot_hold(tmp_path: Path) -> None:
+    text = "Ab cd ef. Gh ij."
+    records, _ = annotated(tmp_path, text, "A 0 5", "B 0 2", "A 3 8", "B 10 12", "C 10 12")
+    assert [record.fields["spans"] for record in records] == [
+        [(0, 2, "B"), (0, 5, "A"), (3, 8, "A")],
+        [(10, 12, "B"), (10, 12, "C")],
+    ]
+    assert [record.fields["tags"] for record in records] == [["B-A", "I-A", "O", "O"], ["B-B", "O", "O"]]
+    assert {record.fields["document"] for record in records} == {"d"}
+
+
+def test_a_span_belongs_to_the_sentence_that_it_begins_in(tmp_path: Path) -> None:
+    # The longer annotation wins the tags, so the sentence may end inside the other one.
+    records, _ = annotated(tmp_path, "Abcdefghi j. Kl mn", "A 0 11", "B 10 15")
+    assert [record.fields["spans"] for record in records] == [[(0, 11, "A"), (10, 15, "B")], []]
+
+
+def test_an_annotation_that_brat_cut_at_a_line_end_is_one_span(tmp_path: Path) -> None:
+    records, tally = annotated(tmp_path, "ab cd \n ef", "A 3 5;8 10")
+    assert [record.fields["tags"] for record in records] == [["O", "B-A", "I-A"]]
+    assert records[0].fields["spans"] == [(3, 10, "A")]
+    assert not tally.repaired
+
+
+def test_an_annotation_in_pieces_is_no_gold_at_all(tmp_path: Path) -> None:
+    records, tally = annotated(tmp_path, "ab cd ef", "A 0 2;6 8")
+    assert (records[0].fields["tags"], records[0].fields["spans"]) == (["O", "O", "O"], [])
+    assert tally.repaired == {"annotation of several pieces left out": 1}
+
+
+def test_white_space_at_an_end_of_an_annotation_is_cut_off(tmp_path: Path) -> None:
+    records, tally = annotated(tmp_path, "ab cd ef", "A 2 6")
+    assert records[0].fields["spans"] == [(3, 5, "A")]
+    assert tally.repaired == {"white space at an end of an annotation cut off": 1}
+
+
+def test_texts_are_read_without_annotations_when_that_is_said(tmp_path: Path) -> None:
+    (text,) = files(tmp_path, d__txt=TEXT)
+    for reader in ("brat", "offsets"):
+        records, _ = read((text,), reader, annotations="none")
+        assert [record.fields["tags"] for record in records] == [None] * 4
+        assert all(record.fields["spans"] == [] for record in records)
+        assert records[3].fields["starts"] == [TEXT.index("अंत"), TEXT.index("हिन्दी")]
+    with pytest.raises(DataError, match=r"no table of annotations in the source; .*`annotations: none`"):
+        read((text,), "offsets")
+    records, _ = annotated(tmp_path, "ab cd", "A 0 2", annotations="none")
+    assert records[0].fields["tags"] is None
+
+
+def test_files_of_documents_belong_together(tmp_path: Path) -> None:
+    (text,) = files(tmp_path, d__txt="x")
+    (tmp_path / "other").mkdir()
+    (again,) = files(tmp_path / "other", d__txt="y")
+    with pytest.raises(DataError, match=r"other/d\.txt: has the name of .*give documents different names"):
+        read((text, again), "brat", annotations="none")
+    with pytest.raises(DataError, match=r"e\.ann: has no text; add e\.txt"):
+        read((*files(tmp_path, d__txt="x", d__ann="", e__ann=""),), "brat")
+    with pytest.raises(DataError, match=r"there is no \.txt file"):
+        read(files(tmp_path, d__ann=""), "brat")
+    with pytest.raises(DataError, match=r"e\.txt: has no annotation file, like 1 others"):
+        read(files(tmp_path, e__txt="x", f__txt="x"), "brat")
+
+
+def test_long_runs_of_spaces_and_stops_take_no_time(tmp_path: Path) -> None:
+    (text,) = files(tmp_path, d__txt="a" + " " * 200_000 + "b" + "." * 200_000 + "c")
+    (record,), _ = read((text,), "brat", annotations="none")
+    assert len(record.fields["tokens"]) == 200_003
 
 
 def test_broken_annotations(tmp_path: Path) -> None:

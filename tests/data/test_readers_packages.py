@@ -215,4 +215,4 @@ def test_missing_emoji_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file 'emoji\.json'"):
         read([], "emoji_names")
     with pytest.raises(DataError, match=r"no file 'emoji_xx\.json'"):
-        read(emoji(tmp_path, {}), "emoji_names", language="xx")
+        read(emoji(tmp_path, {"a": {"en": ":a:", "status": 2}}), "emoji_names", language="xx")

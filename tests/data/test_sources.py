@@ -77,6 +77,20 @@ def test_a_backslash_is_refused(roots: DataRoots) -> None:
         names(roots, "a\\b.txt")
 
 
+def test_two_stars_stand_alone_or_are_refused(roots: DataRoots) -> None:
+    (roots.recipe / "deep" / "down").mkdir(parents=True)
+    write(roots.recipe / "deep" / "down", a="")
+    assert names(roots, "**/*.txt") == ["a.txt"]
+    with pytest.raises(UsageError, match=r"deep\*\*/a\.txt: holds a \*\* beside other characters"):
+        names(roots, "deep**/a.txt")
+
+
+def test_a_path_that_the_system_refuses_is_a_fault_among_the_others(roots: DataRoots) -> None:
+    with pytest.raises(DataError) as caught:
+        names(roots, "x" * 5000, "a.txt")
+    assert ["cannot be looked up" in fault.what for fault in caught.value.faults] == [True, False]
+
+
 def package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "carrier" / "data").mkdir(parents=True)
     # Importing it must not be needed: its own imports may be missing or slow.

@@ -63,6 +63,10 @@ def test_an_id_without_prediction_scores_zero_and_spare_ids_are_ignored():
 def test_lists_of_different_length_are_refused():
     with pytest.raises(DataError, match="2 gold answers beside 1 predictions"):
         score_lists(HALF, ["a", "b"], ["a"])
+    with pytest.raises(DataError, match=r"1 predictions \(2 probabilities, 1 groups\)"):
+        score_lists(HALF, ["a"], ["a"], probabilities=[None, None])
+    with pytest.raises(DataError, match=r"1 predictions \(1 probabilities, 0 groups\)"):
+        score_lists(HALF, ["a"], ["a"], groups=[])
 
 
 def test_no_predictions_are_refused():

@@ -7,7 +7,8 @@ import pytest
 
 from adapterstilts.errors import DataError, UsageError
 from adapterstilts.metrics import registry
-from adapterstilts.metrics.cell import Cell, check_pairing
+from adapterstilts.metrics.cell import Cell, are_parallel, check_pairing
+from adapterstilts.metrics.core import Prediction
 
 from .examples import predictions, rights
 
@@ -42,6 +43,62 @@ def test_languages_share_units_only_when_parallel():
 
     assert set(CELL.groups["en"]).isdisjoint(CELL.groups["sw"])
     assert parallel.groups["en"] == parallel.groups["sw"]
+
+
+def questions(language, ids, passages):
+    """Questions of passages; a passage has another name in every language, as a hash of its text has."""
+    return [
+        Prediction(id, "a", "a", group=f"{language} {passage}")
+        for id, passage in zip(ids, passages, strict=True)
+    ]
+
+
+def units(*predictions, order=("en", "de")):
+    given = dict(zip(("en", "de"), predictions, strict=True))
+    cell = Cell.of(ACCURACY, {code: [given[code]] for code in order}, parallel=True)
+    return cell.groups
+
+
+def test_a_passage_and_its_translations_are_one_unit():
+    groups = units(questions("en", "abc", "112"), questions("de", "abc", "112"))
+
+    assert groups["en"] == groups["de"]
+    assert groups["en"][0] == groups["en"][1] != groups["en"][2]
+
+
+def test_questions_that_only_some_languages_have_join_the_passage_of_the_others():
+    # German has no question b, and its c belongs to the passage of a.
+    groups = units(questions("en", "abcd", "1122"), questions("de", "ac", "11"))
+
+    assert len(set(groups["en"])) == 1
+    assert set(groups["de"]) == set(groups["en"])
+
+
+def test_units_do_not_depend_on_the_order_of_the_languages():
+    given = questions("en", "abcd", "1122"), questions("de", "dcx", "113")
+
+    assert units(*given) == units(*given, order=("de", "en"))
+
+
+def test_a_group_and_an_id_of_one_name_are_not_linked():
+    some = [Prediction("a", 1, 1), Prediction("b", 1, 1, group="a"), Prediction("c", 1, 1, group="c")]
+
+    assert len(set(Cell.of(ACCURACY, {"en": [some]}, parallel=True).groups["en"])) == 3
+
+
+@pytest.mark.parametrize(
+    ("ids", "parallel"),
+    [
+        ({"en": ["0", "1"], "de": ["1", "0"]}, True),
+        ({"en": ["q1", "q2"], "de": ["q2", "q3"]}, True),
+        ({"en": ["0", "1"], "de": ["0"]}, False),
+        ({"en": ["en-1"], "de": ["de-1"]}, False),
+        ({"en": ["q1"]}, False),
+        ({}, False),
+    ],
+)
+def test_languages_are_parallel_when_their_ids_are_shared_and_mean_something(ids, parallel):
+    assert are_parallel(ids) == parallel
 
 
 def test_a_metric_may_depend_on_the_language():

@@ -29,7 +29,8 @@ def tagged(draw):
 
 
 FORMS = {
-    "accuracy macro_f1 micro_f1 weighted_f1 macro_recall ece f1@a": st.tuples(label, label),
+    "accuracy accuracy_by_part macro_f1 micro_f1 weighted_f1 macro_recall ece": st.tuples(label, label),
+    "f1@a macro_f1@a+c": st.tuples(label, label),
     "exact_match hamming_score hamming_loss bitext_f1": st.tuples(subset, subset),
     "pearson rmse mae": st.tuples(number, number),
     "headqa_points": st.tuples(index, st.none() | index),
@@ -46,7 +47,8 @@ BY_NAME = {name: form for names, form in FORMS.items() for name in names.split()
 
 def metric_and_examples(name: str) -> tuple[Metric, st.SearchStrategy[list[Prediction]]]:
     def example(place: int, pair: tuple[object, object], sure: float) -> Prediction:
-        return Prediction(str(place), *pair, probabilities=dict.fromkeys(LABELS, sure))
+        group = f"part {place % 2}/{place % 3}"
+        return Prediction(str(place), *pair, probabilities=dict.fromkeys(LABELS, sure), group=group)
 
     pairs = st.lists(st.tuples(BY_NAME[name], st.floats(0, 1)), min_size=1, max_size=8)
     examples = pairs.map(lambda some: [example(place, *one) for place, one in enumerate(some)])
@@ -86,7 +88,7 @@ def test_a_score_ignores_the_order_of_examples_and_stays_within_its_bounds(name,
 
 
 PERFECT = {
-    "accuracy macro_f1 micro_f1 weighted_f1 macro_recall f1@a": ["a", "b", "a"],
+    "accuracy accuracy_by_part macro_f1 micro_f1 weighted_f1 macro_recall f1@a": ["a", "b", "a"],
     "exact_match hamming_score bitext_f1": [("a",), ("a", "b")],
     "pearson": [1.0, 2.0, 5.0],
     "span_f1 strict_span_f1 udpos_f1 token_accuracy": [["B-X", "I-X", "O"], ["O", "B-Y"]],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from adapterstilts.errors import UsageError
@@ -60,6 +62,22 @@ def test_recall_at_any_k():
     assert score_lists(registry.get("recall@2"), [1], [[0, 1]]) == 1
 
 
+def test_macro_f1_of_some_labels():
+    gold, predicted = ["none", "against", "favor"], ["favor", "against", "favor"]
+    metric = registry.get("macro_f1@against+favor", labels=("none", "against", "favor"))
+
+    # against 1, favor 2 * 1 / (2 + 1)
+    assert score_lists(metric, gold, predicted) == pytest.approx((1 + 2 / 3) / 2)
+    assert metric.name == "macro_f1@against+favor"
+    assert registry.get("macro_f1@against").name == "macro_f1@against"
+
+
+def test_accuracy_by_part_takes_the_parts_from_the_groups():
+    metric = registry.get("accuracy_by_part")
+
+    assert score_lists(metric, "aab", "abb", groups=["x/1", "x/2", "y/3"]) == pytest.approx((1 / 2 + 1) / 2)
+
+
 def test_f1_of_one_label():
     assert registry.get("f1@irony", labels=("irony", "none")).name == "f1@irony"
     assert registry.get("f1@irony").name == "f1@irony"
@@ -67,8 +85,22 @@ def test_f1_of_one_label():
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("macro-f1", "macro_f1"), ("acuracy", "accuracy"), ("f1@irnoy", "f1@irony"), ("recall@x", "recall@5")],
+    [
+        ("macro-f1", "macro_f1"),
+        ("acuracy", "accuracy"),
+        ("f1@irnoy", "f1@irony"),
+        ("recall@x", "recall@5"),
+        ("macro_f1@", "macro_f1"),
+        ("macro_f1@irony+", "macro_f1"),
+        ("f1@", "f1@none"),
+    ],
 )
 def test_an_unknown_name_is_refused_with_a_suggestion(name, near):
-    with pytest.raises(UsageError, match=f"'{name}' is not a metric; did you mean '{near}'"):
+    with pytest.raises(UsageError, match=f"'{re.escape(name)}' is not a metric; did you mean '{near}'"):
+        registry.get(name, labels=("irony", "none"))
+
+
+@pytest.mark.parametrize("name", ["macro_f1@irony+iron", "bleu-4 of it"])
+def test_a_name_like_none_is_refused_with_what_there_is(name):
+    with pytest.raises(UsageError, match=rf"'{re.escape(name)}' is not a metric; accuracy, .*, f1@none$"):
         registry.get(name, labels=("irony", "none"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from adapterstilts.errors import DataError
-from adapterstilts.metrics.spans import lenient_spans, official_spans, strict_spans
+from adapterstilts.metrics.spans import entities_of, lenient_spans, official_spans, strict_spans
 
 
 # Expected values of the official reading were recorded from seqeval 0.0.12.
@@ -66,3 +66,26 @@ def test_strict_spans(tags, spans):
 def test_an_empty_tag_is_refused(read):
     with pytest.raises(DataError, match="a tag is empty"):
         read(["O", ""])
+
+
+# "Dolor de cabeza, mareo" in a document from character 10 on.
+STARTS, ENDS = [0, 6, 9, 15, 17], [5, 8, 15, 16, 22]
+
+
+def test_an_entity_goes_from_its_first_token_to_the_end_of_its_last():
+    tags = ["B-SYMPTOM", "I-SYMPTOM", "I-SYMPTOM", "O", "B-SYMPTOM"]
+
+    assert entities_of(tags, STARTS, ENDS, offset=10) == [(10, 25, "SYMPTOM"), (27, 32, "SYMPTOM")]
+    assert entities_of(["O"] * 5, STARTS, ENDS) == []
+
+
+def test_entities_are_read_leniently_and_in_the_order_of_the_text():
+    tags = ["I-A", "I-B", "I-B", "B-B", "B-A"]
+
+    assert entities_of(tags, STARTS, ENDS) == [(0, 5, "A"), (6, 15, "B"), (15, 16, "B"), (17, 22, "A")]
+
+
+@pytest.mark.parametrize("starts", [[0], [0, 1, 2]])
+def test_tags_without_a_place_each_are_refused(starts):
+    with pytest.raises(DataError, match=f"2 tags, {len(starts)} starts and 2 ends"):
+        entities_of(["O", "O"], starts, [1, 2])

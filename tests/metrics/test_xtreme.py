@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from adapterstilts.errors import DataError, UsageError
-from adapterstilts.metrics.xtreme import LANGUAGES, over_languages, overall, task_score
+from adapterstilts.metrics.xtreme import GROUPS, LANGUAGES, by_group, over_languages, overall, task_score
 
 
 def constant(task, value):
@@ -13,7 +13,7 @@ def constant(task, value):
 def test_the_nine_tasks_have_their_numbers_of_languages():
     assert {task: len(set(codes)) for task, codes in LANGUAGES.items()} == {
         "xnli": 15,
-        "pawsx": 7,
+        "paws-x": 7,
         "udpos": 33,
         "panx": 40,
         "xquad": 11,
@@ -31,9 +31,9 @@ def test_over_languages_is_unweighted():
 
 
 def test_a_task_counts_english_as_any_language():
-    scores = constant("pawsx", 0.5) | {"en": 1.0}
+    scores = constant("paws-x", 0.5) | {"en": 1.0}
 
-    assert task_score("pawsx", scores) == pytest.approx((6 * 0.5 + 1) / 7)
+    assert task_score("paws-x", scores) == pytest.approx((6 * 0.5 + 1) / 7)
 
 
 def test_question_answering_is_the_mean_of_both_means():
@@ -73,3 +73,12 @@ def test_the_overall_score_waits_for_all_nine():
 
     assert overall(scores) == pytest.approx(0.4)
     assert overall({task: score for task, score in scores.items() if task != "bucc"}) is None
+
+
+def test_groups_hold_each_task_once_and_wait_for_their_own_tasks_only():
+    assert sorted(task for tasks in GROUPS.values() for task in tasks) == sorted(LANGUAGES)
+    scores = {"xnli": 0.8, "paws-x": 0.9, "udpos": 0.7, "bucc": 0.5, "tatoeba": 0.6}
+
+    assert by_group(scores) == {"classification": pytest.approx(0.85), "retrieval": pytest.approx(0.55)}
+    with pytest.raises(UsageError, match="'pawsx' is not one of the nine tasks; did you mean 'paws-x'"):
+        by_group({"pawsx": 0.5})

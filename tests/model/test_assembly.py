@@ -13,11 +13,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import state_of
+from handmade import encoded
 from safetensors.torch import load_file, save_file
 from tiny import CONFIG
 from torch import Tensor
 
-from adapterstilts.data.encode import Example
 from adapterstilts.data.tensors import Batch, collate
 from adapterstilts.errors import StoreError
 from adapterstilts.model.assembly import (
@@ -41,7 +41,8 @@ ADAPTER = AdapterSpec("seq_bn", 4)
 HEAD = HeadSpec("classification", ("north", "south", "west"))
 CHOICE = HeadSpec("multiple_choice", ())
 SEQUENCES = ((0, 8, 20, 30, 2), (0, 9, 2), (0, 14, 40, 41, 42, 43, 15, 2))
-BATCH = collate([Example(str(i), (ids,), i) for i, ids in enumerate(SEQUENCES)], torch.device("cpu"))
+CPU = torch.device("cpu")
+BATCH = collate(encoded([[ids] for ids in SEQUENCES], labels=range(3)), range(3), CPU)
 COMPOSITIONS = ("self", "stack(x0, self)", "fuse(x0, x1)", "stack(fuse(x0, x1), self)", "stack(x0, x1, self)")
 
 
@@ -58,7 +59,7 @@ def inputs(backbone: Backbone, tmp_path: Path) -> dict[str, Path]:
     """Three saved adapters that do something."""
     folders = {}
     for i in range(3):
-        with assembled(backbone, Blueprint("self", adapter=ADAPTER, head=HEAD, seed=i)) as assembly:
+        with assembled(backbone, Blueprint("self", adapter=ADAPTER, heads=(HEAD,), seed=i)) as assembly:
             scramble(unfreeze(assembly, full=False), i)
             assembly.save(tmp_path / f"x{i}")
         folders[f"x{i}"] = tmp_path / f"x{i}" / "adapter"
@@ -68,7 +69,7 @@ def inputs(backbone: Backbone, tmp_path: Path) -> dict[str, Path]:
 def blueprint_of(composition: str, inputs: Mapping[str, Path], **changes: Any) -> Blueprint:
     used = {position: folder for position, folder in inputs.items() if position in composition}
     adapter = ADAPTER if "self" in composition else None
-    return replace(Blueprint(composition, used, adapter=adapter, head=HEAD), **changes)
+    return replace(Blueprint(composition, used, adapter=adapter, heads=(HEAD,)), **changes)
 
 
 def logits(assembly: Assembly, batch: Batch = BATCH) -> Tensor:
@@ -132,7 +133,7 @@ def test_all_that_trains_gets_a_gradient(
     with assembled(backbone, blueprint_of(composition, inputs)) as assembly:
         parameters = unfreeze(assembly, full=False)
         scramble(parameters, 3)
-        assembly.head.loss(assembly.logits(BATCH), BATCH).backward()
+        assembly.loss(BATCH).backward()
         assert all(
             parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in parameters.values()
         )
@@ -144,12 +145,12 @@ def test_all_that_trains_gets_a_gradient(
 
 def test_a_whole_model_trains_all_but_the_pooler(backbone: Backbone, backbone_folder: Path) -> None:
     pretrained = load_file(str(backbone_folder / "model.safetensors"))
-    with assembled(backbone, Blueprint("stack()", head=HEAD)) as assembly:
+    with assembled(backbone, Blueprint("stack()", heads=(HEAD,))) as assembly:
         assert set(unfreeze(assembly, full=True)) == set(pretrained) | HEAD_NAMES
 
 
 def test_the_lowest_layers_can_go_without(backbone: Backbone) -> None:
-    blueprint = Blueprint("self", adapter=AdapterSpec("seq_bn", 4, skip_layers=2), head=HEAD)
+    blueprint = Blueprint("self", adapter=AdapterSpec("seq_bn", 4, skip_layers=2), heads=(HEAD,))
     with assembled(backbone, blueprint) as assembly:
         assert set(unfreeze(assembly, full=False)) == adapter_names(layers=[2]) | HEAD_NAMES
 
@@ -157,7 +158,7 @@ def test_the_lowest_layers_can_go_without(backbone: Backbone) -> None:
 def test_the_bottleneck_has_the_size_that_was_asked_for(backbone: Backbone) -> None:
     for factor, size in ((4, 8), (16, 2)):
         with assembled(
-            backbone, Blueprint("self", adapter=AdapterSpec("seq_bn", factor), head=HEAD)
+            backbone, Blueprint("self", adapter=AdapterSpec("seq_bn", factor), heads=(HEAD,))
         ) as assembly:
             down = unfreeze(assembly, full=False)[
                 "roberta.encoder.layer.0.output.adapters.trained.adapter_down.0.weight"
@@ -219,7 +220,7 @@ def test_layers_start_differently(backbone: Backbone) -> None:
 
 def test_a_whole_models_head_is_paired_too(backbone: Backbone) -> None:
     alone = initial(backbone, blueprint_of("self", {}, seed=4))
-    with assembled(backbone, Blueprint("stack()", head=HEAD, seed=4)) as assembly:
+    with assembled(backbone, Blueprint("stack()", heads=(HEAD,), seed=4)) as assembly:
         whole = unfreeze(assembly, full=True)
         assert all(torch.equal(alone[name], whole[name]) for name in HEAD_NAMES)
 
@@ -234,7 +235,7 @@ def test_training_leaves_no_trace(backbone: Backbone, inputs: dict[str, Path]) -
             parameters = unfreeze(assembly, full=False)
             with without_backbone_dropout(assembly):
                 optimiser = torch.optim.SGD(parameters.values(), lr=0.1)
-                assembly.head.loss(assembly.logits(BATCH), BATCH).backward()
+                assembly.loss(BATCH).backward()
                 optimiser.step()
         assert state_of(backbone) == before
 
@@ -300,7 +301,7 @@ def test_a_reloaded_model_answers_to_the_bit(
 
 
 def test_a_reloaded_choice_model_answers_to_the_bit(backbone: Backbone, tmp_path: Path) -> None:
-    blueprint = Blueprint("self", adapter=ADAPTER, head=CHOICE)
+    blueprint = Blueprint("self", adapter=ADAPTER, heads=(CHOICE,))
     saved = made(backbone, blueprint, tmp_path)
     assert saved.shape == (3, 1)
     with assembled(backbone, replace(blueprint, trained=tmp_path)) as assembly:
@@ -311,7 +312,7 @@ def test_a_reloaded_whole_model_answers_to_the_bit(backbone: Backbone, tmp_path:
     import copy
 
     trained = replace(backbone, model=copy.deepcopy(backbone.model))
-    with assembled(trained, Blueprint("stack()", head=HEAD)) as assembly:
+    with assembled(trained, Blueprint("stack()", heads=(HEAD,))) as assembly:
         scramble(unfreeze(assembly, full=True), 5)
         assembly.model.eval().requires_grad_(False)
         saved = logits(assembly)
@@ -320,9 +321,9 @@ def test_a_reloaded_whole_model_answers_to_the_bit(backbone: Backbone, tmp_path:
     assert not (tmp_path / "adapter").exists()
     again = replace(backbone, model=copy.deepcopy(backbone.model))
     load_full(again, tmp_path)
-    with assembled(again, Blueprint("stack()", trained=tmp_path, head=HEAD)) as assembly:
+    with assembled(again, Blueprint("stack()", trained=tmp_path, heads=(HEAD,))) as assembly:
         assert torch.equal(logits(assembly), saved)
-    with assembled(backbone, Blueprint("stack()", trained=tmp_path, head=HEAD)) as assembly:
+    with assembled(backbone, Blueprint("stack()", trained=tmp_path, heads=(HEAD,))) as assembly:
         assert not torch.equal(logits(assembly), saved)
 
 
@@ -555,7 +556,7 @@ def test_hidden_states_are_those_of_each_layer(
     for composition, compose in (("stack()", None), ("x0", stacked("x0_"))):
         expected = reference.hidden(BATCH, compose)
         with (
-            assembled(backbone, replace(blueprint_of(composition, inputs), head=None)) as assembly,
+            assembled(backbone, replace(blueprint_of(composition, inputs), heads=())) as assembly,
             torch.inference_mode(),
         ):
             for layer in range(len(LAYERS) + 1):
@@ -567,7 +568,7 @@ def test_padding_does_not_change_an_answer(backbone: Backbone, inputs: dict[str,
     with assembled(backbone, blueprint_of("stack(fuse(x0, x1), self)", inputs)) as assembly:
         together = logits(assembly)
         for i, ids in enumerate(SEQUENCES):
-            alone = logits(assembly, collate([Example("a", (ids,), 0)], torch.device("cpu")))
+            alone = logits(assembly, collate(encoded([[ids]]), [0], CPU))
             assert torch.allclose(alone[0], together[i], atol=1e-5)
 
 
@@ -575,31 +576,31 @@ def test_padding_does_not_change_an_answer(backbone: Backbone, inputs: dict[str,
 
 
 def test_the_loss_is_the_mean_over_examples(backbone: Backbone) -> None:
-    with assembled(backbone, Blueprint("self", adapter=ADAPTER, head=HEAD)) as assembly:
+    with assembled(backbone, Blueprint("self", adapter=ADAPTER, heads=(HEAD,))) as assembly:
         scores = logits(assembly)
         expected = -torch.stack([scores[i].log_softmax(0)[i] for i in range(3)]).mean()
-        assert torch.allclose(assembly.head.loss(scores, BATCH), expected)
-        probabilities = assembly.head.probabilities(scores, BATCH)
-        assert torch.allclose(torch.stack(probabilities), scores.softmax(-1))
+        assert torch.allclose(assembly.loss(BATCH), expected)
+        assert torch.allclose(torch.stack(assembly.head().answers(scores, BATCH)), scores.softmax(-1))
 
 
 def test_choices_of_any_number_share_a_batch(backbone: Backbone) -> None:
-    examples = [
-        Example("a", ((0, 5, 2), (0, 6, 7, 2)), 1),
-        Example("b", ((0, 8, 2), (0, 9, 2), (0, 10, 2)), 0),
-        Example("c", ((0, 11, 12, 13, 2), (0, 14, 2)), 0),
+    units = [
+        ((0, 5, 2), (0, 6, 7, 2)),
+        ((0, 8, 2), (0, 9, 2), (0, 10, 2)),
+        ((0, 11, 12, 13, 2), (0, 14, 2)),
     ]
-    batch = collate(examples, torch.device("cpu"))
-    with assembled(backbone, Blueprint("self", adapter=ADAPTER, head=CHOICE)) as assembly:
+    labels = (1, 0, 0)
+    batch = collate(encoded(units, labels), range(3), CPU)
+    with assembled(backbone, Blueprint("self", adapter=ADAPTER, heads=(CHOICE,))) as assembly:
         scramble(unfreeze(assembly, full=False), 1)
         assembly.model.eval()
         scores = logits(assembly, batch)
         parts = [scores[0:2, 0], scores[2:5, 0], scores[5:7, 0]]
         expected = -torch.stack(
-            [part.log_softmax(0)[e.label] for part, e in zip(parts, examples, strict=True)]
+            [part.log_softmax(0)[label] for part, label in zip(parts, labels, strict=True)]
         ).mean()
-        assert torch.allclose(assembly.head.loss(scores, batch), expected)
-        found = assembly.head.probabilities(scores, batch)
+        assert torch.allclose(assembly.loss(batch), expected)
+        found = assembly.head().answers(scores, batch)
         assert [len(one) for one in found] == [2, 3, 2]
         assert all(torch.allclose(one, part.softmax(0)) for one, part in zip(found, parts, strict=True))
 
@@ -625,7 +626,7 @@ def test_an_assembly_without_a_head_says_so(backbone: Backbone) -> None:
         assembled(backbone, Blueprint("stack()")) as assembly,
         pytest.raises(AssemblyError, match="has no head"),
     ):
-        _ = assembly.head
+        assembly.head()
 
 
 def test_gelu_of_the_reference() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from adapterstilts.recipe.defaults import resolve_training
+from adapterstilts.recipe.defaults import Purpose, resolve_training, selects, training_faults
 from adapterstilts.recipe.schema import TrainingSection
 from adapterstilts.specs import TrainingSpec
 
@@ -14,11 +15,15 @@ ROLES = ("intermediate", "target", "fusion")
 
 
 def resolved(
-    section: dict[str, Any], role: str = "target", task: str = ("mnli",), full: bool = False
+    section: dict[str, Any],
+    role: Any = "target",
+    *names: str,
+    kinds: Iterable[str] = ("classification",),
+    full: bool = False,
+    few_shot: bool = False,
 ) -> TrainingSpec:
-    return resolve_training(
-        TrainingSection.model_validate(section), role, task, full=full, auto_precision="fp32"
-    )[0]
+    purpose = Purpose(role, names or ("mnli",), frozenset(kinds), full, few_shot)
+    return resolve_training(TrainingSection.model_validate(section), purpose, "fp32")[0]
 
 
 def test_without_a_word_every_setting_has_a_value() -> None:
@@ -72,9 +77,9 @@ def test_the_more_special_section_wins() -> None:
 
 
 def test_settings_for_a_target_win_over_those_for_what_it_trains_on() -> None:
-    section = TrainingSection.model_validate({"by_task": {"xnli": {"epochs": 5}, "mnli": {"epochs": 2}}})
-    both, _ = resolve_training(section, "target", ("mnli", "xnli"), full=False, auto_precision="fp32")
-    assert both.epochs == 5
+    section = {"by_task": {"xnli": {"epochs": 5}, "mnli": {"epochs": 2}}}
+    assert resolved(section, "target", "mnli", "xnli").epochs == 5
+    assert resolved(section, "target", "mnli").epochs == 2
 
 
 def test_sections_reach_their_own_role_only() -> None:
@@ -107,10 +112,100 @@ def test_the_later_section_decides_how_long_in_its_own_unit(
 )
 def test_precision_is_resolved(given: str | None, auto: Any, expected: str) -> None:
     section = TrainingSection.model_validate({"default": {"precision": given}})
-    assert resolve_training(section, "target", ("mnli",), full=False, auto_precision=auto)[1] == expected
+    assert resolve_training(section, Purpose("target", ("mnli",)), auto)[1] == expected
 
 
 def test_dropout_is_active_where_the_backbone_trains() -> None:
     assert resolved({}, full=True).backbone_dropout is True
     assert resolved({}, full=False).backbone_dropout is False
     assert resolved({"full_finetune": {"backbone_dropout": False}}, full=True).backbone_dropout is False
+
+
+# ---- kinds
+
+
+@pytest.mark.parametrize(
+    ("kinds", "section", "expected"),
+    [
+        (("span_qa",), {}, (384, 128)),
+        (("tagging",), {}, (128, None)),
+        (("mlm",), {}, (128, None)),
+        # A mix has windows for the longest, and every kind its own way to move them.
+        (("span_qa", "classification"), {}, (384, None)),
+        (("span_qa",), {"default": {"max_length": 256}}, (256, 128)),
+        (("span_qa",), {"by_task": {"mnli": {"stride": 64}}}, (384, 64)),
+        (("classification",), {"target": {"stride": 100}}, (128, 100)),
+    ],
+)
+def test_windows_are_those_of_the_kind_unless_the_recipe_says_more(
+    kinds: tuple[str, ...], section: dict[str, Any], expected: tuple[int, int | None]
+) -> None:
+    found = resolved(section, kinds=kinds)
+    assert (found.max_length, found.stride) == expected
+
+
+# ---- a few examples
+
+
+@pytest.mark.parametrize(
+    ("section", "steps", "epochs"),
+    [
+        ({}, None, 20.0),
+        # Lengths that are meant for whole data sets do not reach a handful of examples ...
+        ({"default": {"steps": 1000}, "by_task": {"mnli": {"epochs": 2}}}, None, 20.0),
+        # ... their own do.
+        ({"few_shot": {"epochs": 7}}, None, 7.0),
+        ({"few_shot": {"steps": 30}}, 30, None),
+    ],
+)
+def test_a_few_examples_are_passed_over_as_long_as_they_need(
+    section: dict[str, Any], steps: int | None, epochs: float | None
+) -> None:
+    found = resolved(section, few_shot=True)
+    assert (found.steps, found.epochs) == (steps, epochs)
+
+
+def test_settings_of_a_few_examples_are_for_them_and_their_rate_is_not_for_whole_models() -> None:
+    section = {"few_shot": {"learning_rate": 7e-4, "max_length": 64}, "by_task": {"mnli": {"max_length": 32}}}
+    assert (resolved(section).learning_rate, resolved(section).max_length) == (1e-4, 32)
+    few = resolved(section, few_shot=True)
+    assert (few.learning_rate, few.max_length) == (7e-4, 64)
+    whole = resolved(section, few_shot=True, full=True)
+    assert (whole.learning_rate, whole.max_length) == (2e-5, 64)
+
+
+# ---- selection
+
+
+def test_nothing_is_evaluated_unless_the_recipe_says_so() -> None:
+    assert (resolved({}).evaluations, resolved({}).patience) == (0, None)
+    given = resolved({"target": {"evaluations": 10, "patience": 3}})
+    assert (given.evaluations, given.patience) == (10, 3)
+
+
+def test_a_section_can_switch_evaluations_off() -> None:
+    section = {"default": {"evaluations": 10, "patience": 3}, "fusion": {"evaluations": 0}}
+    found = resolved(section, "fusion")
+    assert (found.evaluations, found.patience) == (0, None)
+    assert faults(section, "fusion") == []
+
+
+def faults(section: dict[str, Any], *roles: Any) -> list[str]:
+    purposes = [Purpose(role, ("mnli",)) for role in roles]
+    return [str(fault) for fault in training_faults(TrainingSection.model_validate(section), purposes)]
+
+
+def test_patience_needs_evaluations_to_count() -> None:
+    section = {"default": {"patience": 3}, "by_task": {"mnli": {"patience": 2}}}
+    assert faults(section, "target", "intermediate") == [
+        "training.by_task.mnli.patience: patience counts evaluations, and 'mnli' has none; "
+        "set `evaluations` beside it"
+    ]
+    assert faults({**section, "target": {"evaluations": 1}}, "target") == []
+
+
+def test_stages_that_select_are_told_apart_by_their_settings() -> None:
+    section = TrainingSection.model_validate({"fusion": {"evaluations": 2}})
+    assert selects(section, [Purpose("target", ("mnli",)), Purpose("fusion", ("mnli",))])
+    assert not selects(section, [Purpose("target", ("mnli",))])
+    assert not selects(section, [])

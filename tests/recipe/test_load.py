@@ -11,7 +11,6 @@ from adapterstilts.errors import RecipeError
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.files import shipped
 from adapterstilts.recipe.load import dotted, load
-from adapterstilts.tasks import catalogue
 from adapterstilts.tasks.spec import FileSource
 
 from .examples import TASKS, recipe_data, write
@@ -135,8 +134,32 @@ def test_faults_of_shape_come_all_at_once(tmp_path: Path) -> None:
         ({"methods": "target"}, "methods: input should be a valid list; found 'target'"),
         ({"name": "no spaces"}, "name: string should match pattern"),
         (
-            {"intermediate": [{"name": "x"}]},
-            "intermediate[0].task: is missing; add it; `adapterstilts recipe show",
+            {"intermediate": [{"task": "pairs"}]},
+            "intermediate[0].name: is missing; add it; `adapterstilts recipe show",
+        ),
+        (
+            {"targets": [{"task": "topics", "setting": "zeroshot"}]},
+            "targets[0].setting: input should be 'zero_",
+        ),
+        (
+            {"targets": [{"task": "topics", "setting": {"few_shot": {"n": 5, "k": 5}}}]},
+            "targets[0].setting.few_shot.n: unknown key; known here: k, draws, stratify",
+        ),
+        (
+            {"targets": [{"task": "topics", "source": {"tsk": "topics"}}]},
+            "targets[0].source.tsk: unknown key; did you mean 'task'?",
+        ),
+        (
+            {"targets": [{"task": "topics", "validation": "test"}]},
+            "targets[0].validation: input should be 'source'",
+        ),
+        (
+            {"tasks": own(languages={"en": {"train": {"fils": "x"}}})},
+            "tasks.topics.languages.en.train.fils: unknown key; did you mean 'files'?",
+        ),
+        (
+            {"training": {"default": {"evaluations": -1}}},
+            "training.default.evaluations: input should be greater",
         ),
         ({"tasks": own(kind="clasification")}, "tasks.topics.kind: input should be 'classification'"),
         ({"tasks": own(languages={})}, "tasks.topics.languages: dictionary should have at least 1 item"),
@@ -200,10 +223,10 @@ def test_faults_of_meaning_come_all_at_once(tmp_path: Path) -> None:
         "intermediate[2]: the name 'pairs' stands twice; names are unique",
         "intermediate[3]: 'target' is a reserved word; choose another `name`",
         "targets[3]: 'match' has no test data for 'xx'; it has: sw, no",
+        "targets[3].languages: a language stands twice; name it once",
         "training.by_task.topcs: the recipe does not use this task; did you mean 'topics'?",
         "training.by_task.xnli: the recipe does not use this task; name one that it uses",
-        "targets: 'topics' (test) stands twice; name it once",
-        "targets[3].languages: a language stands twice; name it once",
+        "targets: 'topics' (test, zero_shot) stands twice; give one of them another `name`",
         "seeds: a seed stands twice; each seed counts once",
         "methods[1]: 'mnl' is not an adapter of this recipe; did you mean 'mnlli'?",
         "methods[2]: 'targett' is not an adapter of this recipe; did you mean 'target'?",
@@ -263,46 +286,12 @@ def test_settings_may_name_the_target_or_what_it_trains_on(tmp_path: Path, name:
     [
         ({"task": "pairs"}, "'pairs' has no test split; set `split`"),
         ({"task": "topics", "split": "validation"}, "'topics' has no validation split; set `split`"),
-        ({"task": "topics", "source_language": "sw"}, "'topics' has no train data for 'sw'; it has: en"),
         ({"task": "topics", "languages": ["swa"]}, "'topics' has no test data for 'swa'; did you mean 'sw'?"),
-        ({"task": "xnli", "source_language": "sw"}, "'mnli' has no train data for 'sw'; it has: en"),
     ],
 )
 def test_a_target_has_its_splits(target: dict[str, Any], expected: str, tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, targets=[target])
     assert fault == f"targets[0]: {expected}"
-
-
-def test_nothing_is_trained_on_a_task_without_training(tmp_path: Path) -> None:
-    name = next(
-        task.name
-        for task in map(catalogue.get, catalogue.names())
-        if task.kind == "tagging"
-        and not task.train_task
-        and task.languages("train")
-        and task.languages("test")
-    )
-    refused = "is a tagging task, and nothing can be trained on it yet"
-    assert faults(tmp_path, targets=[name], intermediate=["pairs", "reply", "match"]) == [
-        "intermediate[2]: 'match' is a retrieval task, and nothing can be trained on it yet",
-        f"targets[0]: {name!r} {refused}",
-    ]
-
-
-def test_own_tasks_are_complete(tmp_path: Path) -> None:
-    languages = {**TASKS["topics"]["languages"], "de": {}}
-    assert faults(
-        tmp_path, tasks=own(labels=["art"], languages=languages, metrics=["acuracy", "mrr@", "f1@art"])
-    ) == [
-        "tasks.topics.labels: a classification has at least two labels; list them in the order of the head",
-        "tasks.topics.metrics: 'acuracy' is not a metric; did you mean 'accuracy'?",
-        "tasks.topics.metrics: 'mrr@' is not a metric; "
-        "known: accuracy, macro_f1, micro_f1, weighted_f1, macro_recall, ece",
-        "tasks.topics.languages.de: names no file; give train, validation or test",
-    ]
-    assert faults(tmp_path, tasks=own(labels=["art", "art"])) == [
-        "tasks.topics.labels: a label stands twice; name it once"
-    ]
 
 
 def test_a_file_that_is_no_text_is_a_recipe_error(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from adapterstilts.backbones import KNOWN, PACKAGE_PREFIX
 from adapterstilts.errors import RecipeError
+from adapterstilts.recipe.build import Surroundings, make_plan
 from adapterstilts.recipe.files import shipped
 from adapterstilts.recipe.load import load
-from adapterstilts.recipe.plan import Cell, Plan, Stage, Surroundings, make_plan
+from adapterstilts.recipe.plan import Cell, Plan, Stage
 from adapterstilts.specs import (
     BACKBONE,
     INIT,

@@ -25,6 +25,7 @@ ROW = ResultRow(
     value=0.5,
     main=True,
     seed=0,
+    draw=None,
     n=4,
     parameters=1000,
     examples_seen=4000,
@@ -56,7 +57,7 @@ class Results:
     ) -> ResultRow:
         """Add an evaluation; `right` holds a 1 for each example that is answered right, else a 0."""
         row = replace(ROW, method=method, **changes)  # type: ignore[arg-type]
-        key = artifact or f"{method}/{row.target}/{row.split}/{row.language}/{row.seed}"
+        key = artifact or f"{method}/{row.target}/{row.split}/{row.language}/{row.seed}/{row.draw}"
         answers = [
             Prediction(f"{prefix}{number}", "yes", "yes" if int(good) else "no")
             for number, good in enumerate(right)

@@ -5,7 +5,7 @@ import pytest
 from adapterstilts.errors import DataError
 from adapterstilts.metrics import intervals, registry
 from adapterstilts.report.compare import Comparison
-from adapterstilts.report.sides import side_of
+from adapterstilts.report.sides import side_of, translate_each_other
 
 from .examples import Results, study
 
@@ -16,7 +16,12 @@ def comparison(results: Results, languages=("en", "de"), samples=200) -> Compari
     metrics = dict.fromkeys(languages, ACCURACY)
     methods = dict.fromkeys(row.method for row in results.rows)
     sides = {
-        method: side_of([row for row in results.rows if row.method == method], metrics, results.predictions)
+        method: side_of(
+            [row for row in results.rows if row.method == method],
+            metrics,
+            results.predictions,
+            parallel=translate_each_other(results.rows, results.predictions),
+        )
         for method in methods
     }
     return Comparison(ACCURACY, sides, samples, 0.95)

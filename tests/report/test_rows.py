@@ -12,7 +12,7 @@ from adapterstilts.report.rows import ResultRow, read_rows, to_frame, write_rows
 from .examples import ROW
 
 NAMES = (
-    "recipe method composition target domain source setting language split metric value main seed n "
+    "recipe method composition target domain source setting language split metric value main seed draw n "
     "parameters examples_seen seconds peak_bytes relation select_on device versions artifact"
 )
 
@@ -30,6 +30,7 @@ def test_rows_come_back_as_they_were_written(tmp_path):
     rows = [
         ROW,
         replace(ROW, value=None, artifact=None, versions={}),
+        replace(ROW, setting="few_shot k=5", draw=3),
         replace(ROW, target="größe\u2028ｘ", value=1 / 3),
     ]
 
@@ -99,6 +100,7 @@ def test_all_missing_fields_are_told_at_once(tmp_path):
         ("main", 1),
         ("seed", True),
         ("seed", 0.5),
+        ("draw", 0.5),
         ("n", None),
         ("value", "0.5"),
         ("value", True),

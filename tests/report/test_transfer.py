@@ -319,3 +319,55 @@ def test_costs_are_means_over_seeds_of_one_training_each():
 
 def test_equal_results_give_equal_tables():
     assert table(study(40, ("en", "de"))) == table(study(40, ("en", "de")))
+
+
+# ---- draws of few examples
+
+
+def with_repeats(*places) -> Results:
+    """Return a baseline and a method with one result a ``(seed, draw)``."""
+    results = Results()
+    rights = {"target": ("11001010", "10001010", "11001110"), METHOD: ("11101010", "11001010", "11101111")}
+    for method, answers in rights.items():
+        for (seed, draw), right in zip(places, answers, strict=True):
+            changes = {"seed": seed, "draw": draw, "seconds": 10.0 * (draw or seed)}
+            results.add(method, right, artifact=f"{method}{seed}{draw}", **changes)
+    return results
+
+
+def test_draws_act_like_seeds():
+    by_seed = table(with_repeats((0, None), (1, None), (2, None))).cells["xnli", METHOD]
+    by_draw = table(with_repeats((0, 0), (0, 1), (0, 2))).cells["xnli", METHOD]
+
+    assert (by_seed.seeds, by_seed.draws) == ((0, 1, 2), ())
+    assert (by_draw.seeds, by_draw.draws) == ((0,), (0, 1, 2))
+    for first, second in ((by_seed.score, by_draw.score), (by_seed.gain, by_draw.gain)):
+        assert (first.value, first.low, first.high) == (second.value, second.low, second.high)
+    assert (by_seed.gain.covers, by_draw.gain.covers) == (("seeds", "examples"), ("draws", "examples"))
+    assert by_seed.cost == by_draw.cost
+    assert by_draw.cost.seconds == 10.0
+
+
+def test_a_draw_that_one_side_lacks_is_left_out_of_the_gain():
+    results = with_repeats((0, 0), (0, 1), (1, 0))
+    results.rows = [row for row in results.rows if (row.method, row.draw) != (METHOD, 1)]
+
+    cell = table(results).cells["xnli", METHOD]
+
+    assert cell.notes == (
+        "score over seed 0 draw 0, seed 1 draw 0 only; its interval covers seeds and examples",
+        "gain over en, seed 0 draw 0, seed 1 draw 0 only: what both sides have",
+    )
+
+
+def test_settings_of_one_task_are_columns_of_their_own():
+    results = with_repeats((0, None), (1, None), (2, None))
+    few = with_repeats((0, 0), (0, 1), (0, 2))
+    results.rows += [replace(row, setting="few_shot k=50", select_on="source") for row in few.rows]
+    results.stored |= few.stored
+
+    found = table(results)
+
+    assert [target.name for target in found.targets] == ["xnli (zero_shot)", "xnli (few_shot k=50)"]
+    assert [target.select_on for target in found.targets] == ["", "source"]
+    assert [found.cells[target.name, METHOD].draws for target in found.targets] == [(), (0, 1, 2)]

@@ -10,13 +10,15 @@ import pytest
 
 from adapterstilts.backbones import KNOWN
 from adapterstilts.data.sources import DataRoots
-from adapterstilts.recipe.plan import Plan, Stage
+from adapterstilts.recipe.plan import DataUse, Plan, Stage
 from adapterstilts.runner.estimate import Throughput, estimate, peak_disk, split_tokens
 from adapterstilts.runner.prepare import Options, Prepared, prepare
+from adapterstilts.specs import FewShot, Mix
 from adapterstilts.store.store import Store
 from adapterstilts.tasks import catalogue
 
 from .examples import stage, write_recipe
+from .wide import write_wide
 
 ALONE, FULL = "target/topics/target@0", "target/topics/full_finetune@0"
 SCORED = "evaluate/topics.en.test/target@0"
@@ -181,3 +183,109 @@ def test_whole_models_wait_beside_each_other(prepared: Prepared) -> None:
     assert peak_disk({FULL: stages[FULL]}) == model
     assert peak_disk({ALONE: known(prepared.plan, ALONE)}) == 0
     assert peak_disk(prepared.plan.stages) is None
+
+
+# ---- several parts, mixes, samples, windows
+
+
+def sized(use: DataUse, name: str, kind: Any, examples: int, length: int = 64) -> DataUse:
+    """Return the use of a split of a known size, of a task of a kind."""
+    split = replace(use.task.splits[use.language][use.split], examples=examples)
+    task = replace(
+        use.task, name=name, kind=kind, tokens_per_example=length, splits={use.language: {use.split: split}}
+    )
+    return replace(use, task=task)
+
+
+def tokens(
+    prepared: Prepared, uses: list[tuple[DataUse, ...]], mix: Mix | None = None, **training: Any
+) -> Any:
+    """Return an epoch's subwords of a stage over these uses, a tuple a task."""
+    one = stage(prepared.plan, ALONE)
+    spec: Any = one.spec
+    (data,) = spec.data
+    tasks = tuple(replace(data, parts=data.parts * len(own)) for own in uses)
+    settings = replace(spec.training, steps=None, epochs=1.0, **training)
+    changed = replace(spec, data=tasks, mix=mix, training=settings)
+    joined = tuple(use for own in uses for use in own)
+    return estimate(
+        replace(one, spec=changed, data=joined), Throughput(prepared.store), "cpu", prepared.roots
+    ).tokens
+
+
+def test_parts_and_tasks_add_up(prepared: Prepared) -> None:
+    use = stage(prepared.plan, ALONE).data[0]
+    one, two = (sized(use, "a", "classification", n, 10) for n in (100, 30))
+    other = sized(use, "b", "tagging", 5, 20)
+    assert tokens(prepared, [(one,)]) == 1000
+    assert tokens(prepared, [(one, two)]) == 1300
+    assert tokens(prepared, [(one, two), (other,)]) == 1400
+    # Nothing is known of a part: nothing is of the whole.
+    assert tokens(prepared, [(one, replace(use, language="sw", split="test"))]) is None
+
+
+@pytest.mark.parametrize(
+    ("mix", "expected"),
+    [
+        (Mix(None), 1000 * 10 + 10 * 20),
+        (Mix(50), 50 * 10 + 10 * 20),
+        # The roots of 1000 and 10 share the 1010 examples of an epoch.
+        (Mix(None, 2.0), 918 * 10 + 92 * 20),
+    ],
+)
+def test_a_mix_takes_of_each_task_its_share(mix: Mix, expected: int, prepared: Prepared) -> None:
+    use = stage(prepared.plan, ALONE).data[0]
+    tasks = [(sized(use, "a", "classification", 1000, 10),), (sized(use, "b", "tagging", 10, 20),)]
+    assert tokens(prepared, tasks, mix) == expected
+
+
+def test_a_sample_is_as_large_as_it_says(prepared: Prepared) -> None:
+    use = sized(stage(prepared.plan, ALONE).data[0], "a", "classification", 100, 10)
+    assert tokens(prepared, [(replace(use, few_shot=FewShot(7, 0)),)]) == 70
+    assert tokens(prepared, [(replace(use, few_shot=FewShot(700, 0)),)]) == 1000
+    assert tokens(prepared, [(replace(use, few_shot=FewShot(7, 0), limit=3),)]) == 30
+
+
+@pytest.mark.parametrize(
+    ("kind", "max_length", "stride", "expected"),
+    [
+        ("classification", 128, None, 128),  # cut
+        ("classification", 128, 64, 128 * 15),
+        ("tagging", 128, None, 1000),  # split
+        ("mlm", 128, None, 1000),
+        ("span_qa", 384, 128, 384 * 6),
+        ("span_qa", 384, None, 384 * 6),
+        ("span_qa", 1024, 128, 1000),
+    ],
+)
+def test_long_texts_are_cut_split_or_read_in_windows(
+    kind: str, max_length: int, stride: int | None, expected: int, prepared: Prepared
+) -> None:
+    use = sized(stage(prepared.plan, ALONE).data[0], "long", kind, 1, 1000)
+    assert tokens(prepared, [(use,)], max_length=max_length, stride=stride) == expected
+
+
+def test_every_stage_of_a_wide_recipe_has_an_amount(tmp_path: Path) -> None:
+    prepared = prepare(str(write_wide(tmp_path)), (), Options(store=tmp_path / "store", device="cpu"))
+    costs = {one.name: of(prepared, one.name) for one in prepared.plan.stages.values()}
+    assert all(cost.tokens for cost in costs.values())
+    few = costs["target/mood.sw.few-3-0/target@0"].tokens
+    assert 0 < few <= 4 * 3 * 64
+
+
+def test_a_model_that_another_goes_on_from_waits_beside_it(tmp_path: Path) -> None:
+    few = {"task": "mood", "setting": {"few_shot": {"k": 3}}}
+    path = write_wide(tmp_path, targets=[few], methods=["target", "full_finetune"], training={})
+    plan = prepare(str(path), (), Options(store=tmp_path / "store", device="cpu")).plan
+    model = 4 * KNOWN["FacebookAI/xlm-roberta-large"].parameters
+    first, then = "target/mood/full_finetune@0", "target/mood.sw.few-3-0/full_finetune@0"
+    assert peak_disk({first: known(plan, first)}) == model
+    assert peak_disk({name: known(plan, name) for name in (first, then)}) == 2 * model
+
+
+def test_every_head_of_a_mix_is_kept(tmp_path: Path) -> None:
+    prepared = prepare(str(write_wide(tmp_path)), (), Options(store=tmp_path / "store", device="cpu"))
+    mixed, alone = "intermediate/all@0", "target/stars/target@0"
+    assert disk(prepared, known(prepared.plan, mixed)) == (
+        disk(prepared, known(prepared.plan, alone)) or 0
+    ) + 4 * (1024 * 1024 + 1024)

@@ -26,8 +26,8 @@ from adapterstilts.store.store import Store
 
 # As the design names them; other programs read these lines.
 FIELDS = (  # noqa: SIM905
-    "recipe method composition target domain source setting language split metric value main seed n parameters "
-    "examples_seen seconds peak_bytes relation select_on device versions artifact"
+    "recipe method composition target domain source setting language split metric value main seed draw n "
+    "parameters examples_seen seconds peak_bytes relation select_on device versions artifact"
 ).split()
 METHODS = ("target", "stack(reply, target)", "stack(pairs, target)")
 
@@ -144,6 +144,7 @@ def test_a_run_leaves_its_report(done: Done) -> None:
         "plots",
         "recipe.resolved.yaml",
         "plan.json",
+        "overlap.json",
     }
     assert list((done.run.out / "plots").glob("*.svg"))
     text = (done.run.out / "report.md").read_text(encoding="utf-8")

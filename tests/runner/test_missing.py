@@ -13,6 +13,7 @@ from adapterstilts.specs import WEIGHTS_FILE
 from adapterstilts.store.store import Store
 
 from .examples import publish, stage, write_recipe
+from .wide import write_wide
 
 INTERMEDIATE, FULL = "intermediate/pairs@0", "intermediate/full(pairs)@0"
 STACKED, STILTS = "target/topics/stack(pairs, target)@0", "target/topics/full_stilts(pairs)@0"
@@ -95,3 +96,20 @@ def test_a_model_that_a_user_asked_to_keep_stays(plan: Plan, tmp_path: Path) -> 
         publish(store, one, WEIGHTS_FILE, provenance={KEPT: True})
     release_all(plan, store)
     assert not any(artifact.record.dropped for artifact in store.artifacts())
+
+
+def test_a_model_that_others_go_on_from_is_made_again_for_them(tmp_path: Path) -> None:
+    few = {"task": "mood", "setting": {"few_shot": {"k": 3}}, "languages": ["sw"]}
+    path = write_wide(tmp_path, targets=[few], methods=["target", "full_finetune"], training={})
+    plan = prepare(str(path), (), Options(store=tmp_path / "store", device="cpu")).plan
+    store = Store(tmp_path / "full")
+    for one in plan.stages.values():
+        publish(store, one, WEIGHTS_FILE)
+    first, then = "target/mood/full_finetune@0", "target/mood.sw.few-3-0/full_finetune@0"
+    store.drop(stage(plan, first).key, (WEIGHTS_FILE,))
+    assert missing(plan, store) == {}
+    take(store, plan, then)
+    assert missing(plan, store) == {
+        then: "not in the store",
+        first: "its weights were not kept, and a stage needs them",
+    }

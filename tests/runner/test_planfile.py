@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from adapterstilts.cli.plan_view import plan_rows
 from adapterstilts.recipe.plan import Plan
 from adapterstilts.runner.planfile import PLAN_FILE, plan_data, read_plan, why_changed
 from adapterstilts.runner.prepare import Options, prepare
 
 from .examples import RECIPE, stage, write_lines, write_recipe
+from .wide import CHANGES, write_wide
 
 ALONE, STACKED = "target/topics/target@0", "target/topics/stack(pairs, target)@0"
 
@@ -94,3 +96,54 @@ def test_a_plan_that_cannot_be_read_is_no_plan(text: str | None, tmp_path: Path)
     if text is not None:
         (tmp_path / PLAN_FILE).write_text(text, encoding="utf-8")
     assert read_plan(tmp_path) == {}
+
+
+# ---- mixes, samples, validation
+
+
+def wide(folder: Path, **changes: Any) -> Plan:
+    path = write_wide(folder, **changes)
+    return prepare(str(path), (), Options(store=folder / "store", device="cpu")).plan
+
+
+def test_a_plan_says_what_each_stage_reads(tmp_path: Path) -> None:
+    stages = {one["name"]: one for one in json.loads(json.dumps(plan_data(wide(tmp_path))))["stages"]}
+    mixed = stages["intermediate/all@0"]
+    assert sorted(mixed["data"]) == ["stars.en.train", "wiki.de.train", "wiki.en.train"]
+    assert sorted(mixed["validation"]) == ["stars.en.validation", "wiki.de.validation", "wiki.en.validation"]
+    few = stages["target/mood.sw.few-3-1/target@0"]
+    assert few["data"] == ["mood.sw.train (3, draw 1)"]
+    assert few["validation"] == ["mood.en.validation"]
+    assert few["inputs"]["init"]["stage"] == "target/mood/target@0"
+    assert stages["evaluate/mood.sw.test/few-3-1/target@0"]["validation"] == []
+
+
+def test_cells_say_setting_draw_and_selection(tmp_path: Path) -> None:
+    cells = plan_data(wide(tmp_path))["cells"]
+    assert {(c["target"], c["setting"], c["draw"], c["source"], c["select_on"]) for c in cells} == {
+        ("mood", "zero_shot", None, "stars", "source"),
+        ("few", "few_shot k=3", 0, "mood", "source"),
+        ("few", "few_shot k=3", 1, "mood", "source"),
+        ("mood", "few_shot k=3", 0, "none", "target"),
+        ("mood", "in_language", None, "mood", "target"),
+    }
+
+
+def test_a_changed_mix_or_sample_is_named(tmp_path: Path) -> None:
+    before = written(tmp_path, wide(tmp_path))
+    (section,) = CHANGES["intermediate"]
+    after = wide(tmp_path, intermediate=[{**section, "cap": 8}], remove_overlap=False)
+    changed = why_changed(stage(after, "intermediate/all@0"), after, before)
+    assert "mix.cap" in changed
+    assert ".without" in changed
+
+
+def test_the_shown_plan_names_the_data_of_every_stage(tmp_path: Path) -> None:
+    prepared = prepare(
+        str(write_wide(tmp_path)), (), Options(store=tmp_path / "store", out=tmp_path, device="cpu")
+    )
+    rows = {row["name"]: row for row in plan_rows(prepared)}
+    assert len(rows) == len(prepared.plan.stages)
+    assert rows["target/stars/target@0"]["data"] == ["stars.en.train"]
+    assert rows["target/stars/target@0"]["validation"] == ["stars.en.validation"]
+    assert all(row["steps"] for row in rows.values() if row["kind"].startswith(("train", "full")))

@@ -20,9 +20,19 @@ from adapterstilts.errors import (
     StoreError,
     UsageError,
 )
-from adapterstilts.runner.prepare import Options, Prepared, local_backbone, prepare, raise_together
+from adapterstilts.runner.pins import resolve_pins
+from adapterstilts.runner.prepare import (
+    Options,
+    Prepared,
+    local_backbone,
+    prepare,
+    prepare_to_run,
+    raise_together,
+)
+from adapterstilts.runner.resolved import RESOLVED_FILE, write_resolved
 
 from .examples import RECIPE, publish, stage, write_lines, write_recipe
+from .wide import COMMIT, SPLITS, TASKS, write_wide
 
 
 @pytest.fixture
@@ -283,3 +293,86 @@ def test_a_files_digest_is_read_once_a_plan(tmp_path: Path, options: Options) ->
     split = prepared.recipe.tasks["topics"].splits["en"]["train"]
     spec: Any = stage(prepared.plan, "target/topics/target@0").spec
     assert spec.data[0].parts[0].content == content_digest(split, prepared.roots)
+
+
+# ---- everything that a recipe may read
+
+
+WIDE = [
+    *(f"mood.{language}.{split}" for language in ("en", "sw") for split in SPLITS),
+    *(f"stars.{split}" for split in ("train", "validation")),
+    *(f"wiki.{language}.{split}" for language in ("en", "de") for split in ("train", "validation")),
+]
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_every_part_that_is_read_is_looked_at(name: str, tmp_path: Path, options: Options) -> None:
+    path = write_wide(tmp_path)
+    (tmp_path / f"{name}.jsonl").write_text('{"words": "no text"}\n', encoding="utf-8")
+    error = refused_file(path, options)
+    assert type(error) is DataError
+    assert [fault.where for fault in error.faults] == [f"{tmp_path / name}.jsonl, line 1"]
+    (tmp_path / f"{name}.jsonl").unlink()
+    error = refused_file(path, options)
+    assert [fault.where for fault in error.faults] == [f"{name}.jsonl"]
+
+
+def test_what_is_not_read_need_not_be_there(tmp_path: Path, options: Options) -> None:
+    path = write_wide(tmp_path)
+    (tmp_path / "stars.test.jsonl").unlink()
+    prepare(str(path), (), options)
+    for name in ("mood.sw.train", "mood.sw.validation"):
+        (tmp_path / f"{name}.jsonl").unlink()
+    prepare(str(path), {"targets": ["mood"], "methods": ["target"]}, options)
+
+
+def test_labels_of_a_source_are_checked_as_they_are_mapped(tmp_path: Path, options: Options) -> None:
+    path = write_wide(tmp_path)
+    write_lines(
+        tmp_path / "stars.train.jsonl", [{"text": "a", "label": "low"}, {"text": "b", "label": "hihg"}]
+    )
+    # Once for the source's own labels, as an intermediate, and once for those of the target.
+    known = sorted(str(fault).split("known labels: ")[1] for fault in refused_file(path, options).faults)
+    assert known == ["bad, good)", "low, high)"]
+
+
+def hub_task() -> dict[str, Any]:
+    splits = {split: {"hub": "someone/mood", "config": "sw", "split": split} for split in ("train", "test")}
+    return {"kind": "classification", "labels": ["bad", "good"], "languages": {"sw": splits}}
+
+
+def test_unpinned_validation_or_test_data_are_asked_for_too(tmp_path: Path, options: Options) -> None:
+    changes = {"tasks": {**TASKS, "hubbed": hub_task()}, "targets": ["mood", {"task": "hubbed", "name": "h"}]}
+    changes["targets"][1].update(setting="in_language", validation="none")
+    path = write_wide(tmp_path, **changes)
+    with pytest.raises(EnvironmentFault, match="hub data without a pinned commit: hubbed"):
+        prepare_to_run(str(path), {"methods": ["target"]}, replace(options, offline=True))
+
+
+# ---- recipe.resolved.yaml
+
+
+def test_a_resolved_recipe_has_the_same_keys(tmp_path: Path, options: Options) -> None:
+    path = write_wide(tmp_path / "here", tasks={**TASKS, "hubbed": hub_task()})
+    first = prepare(str(path), (), replace(options, out=tmp_path / "far" / "away"))
+    write_resolved(first)
+    again = prepare(str(first.out / RESOLVED_FILE), (), options)
+    assert list(again.plan.stages) == list(first.plan.stages)
+    assert again.recipe.targets == first.recipe.targets
+    assert again.recipe.adapters == first.recipe.adapters
+    assert again.recipe.file.remove_overlap
+    # Another machine may do something else well.
+    assert again.recipe.file.training.by_task["all"].precision == first.precision
+
+
+def test_a_resolved_recipe_names_the_commits_that_were_asked_for(tmp_path: Path, options: Options) -> None:
+    target = {"task": "hubbed", "setting": "in_language"}
+    path = write_wide(tmp_path, tasks={**TASKS, "hubbed": hub_task()}, targets=[target], training={})
+    options = replace(options, out=tmp_path / "out")
+    before = prepare(str(path), (), options)
+    resolve_pins(before.recipe.tasks.values(), options.out or tmp_path, lambda repo, ref: COMMIT)
+    first = prepare(str(path), (), options)
+    write_resolved(first)
+    again = prepare(str(tmp_path / "out" / RESOLVED_FILE), (), replace(options, out=tmp_path / "other"))
+    assert all(one.resolved for one in again.plan.stages.values())
+    assert list(again.plan.stages) == list(first.plan.stages)

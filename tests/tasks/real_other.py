@@ -186,6 +186,8 @@ def _other() -> list[Case]:
         "tha": 548,
     }
     pubmed = ("ori_pqal.json", "test_ground_truth.json")
+    bucc = ("zh-en.dev.gold", "zh-en.dev.zh", "zh-en.dev.en")
+    english_first = {"source": "second", "target": "first"}
     yes = {"text": "QUESTION", "text_pair": "CONTEXTS", "label": "final_decision"}
     return [
         *(
@@ -196,10 +198,12 @@ def _other() -> list[Case]:
             )
             for l3, n in tatoeba.items()
         ),
+        case(*("bucc2018", "retrieval", bucc, "id_pairs", 257), columns=english_first, at="zh/test"),
         case(
-            *("bucc2018", "retrieval", ("zh-en.dev.gold", "zh-en.dev.zh", "zh-en.dev.en"), "id_pairs", 257),
-            columns={"source": "second", "target": "first"},
+            *("bucc2018", "retrieval", bucc, "id_pairs", 257 + (13589 - 257) + (8624 - 257)),
+            columns={**english_first, "source_id": "second_id", "target_id": "first_id"},
             at="zh/test",
+            unpaired="keep",
         ),
         *(
             case(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from real_tasks import CASES
 
 from adapterstilts.data.load import check_split, load_split
 from adapterstilts.data.rows import LoadedSplit, PairRow, SpanRow, TaggingRow
-from adapterstilts.data.sources import DataRoots
+from adapterstilts.data.sources import DataRoots, resolve
+from adapterstilts.errors import DataError
+from adapterstilts.tasks.spec import FileSource, Format, Split
 
 pytestmark = pytest.mark.real_data
 
@@ -31,6 +34,10 @@ def roots() -> DataRoots:
 def _name(case: Case) -> str:
     source: Any = case.task.splits[case.language][case.split].source
     return source.paths[0].replace("*", "all")
+
+
+def _format(case: Case) -> Format:
+    return case.task.splits[case.language][case.split].format
 
 
 def _load(case: Case, roots: DataRoots) -> LoadedSplit:
@@ -72,10 +79,71 @@ def test_all_data_sets_are_declared(roots: DataRoots) -> None:
     assert len(there) == 45
 
 
-def test_standoff_entities_become_spans(roots: DataRoots) -> None:
-    case = next(case for case in CASES if case.folder == "cantemist-ner")
-    rows = _load(case, roots).rows
-    opened = sum(
-        tag.startswith("B-") for row in rows if isinstance(row, TaggingRow) for tag in row.tags or ()
-    )
+CANTEMIST = next(case for case in CASES if case.folder == "cantemist-ner")
+MINED = next(case for case in CASES if _format(case).options.get("unpaired") == "keep")
+TABLES = [case for case in CASES if _format(case).type in ("csv", "tsv")]
+
+
+def test_standoff_entities_become_tags_and_spans(roots: DataRoots) -> None:
+    rows = [row for row in _load(CANTEMIST, roots).rows if isinstance(row, TaggingRow)]
+    opened = sum(tag.startswith("B-") for row in rows for tag in row.tags or ())
     assert opened == 3341 - 63
+    assert sum(len(row.spans) for row in rows) == 3341
+    assert len({row.document for row in rows}) == 250
+    for row in rows:
+        assert row.group == row.document
+        # The tags are the spans that overlap no longer one.
+        assert set(_tagged_spans(row)) <= set(row.spans)
+
+
+def _tagged_spans(row: TaggingRow) -> Iterator[tuple[int, int, str]]:
+    begin = end = -1
+    for token, start, tag in zip((*row.tokens, ""), (*row.starts, -1), (*(row.tags or ()), "O"), strict=True):
+        if begin >= 0 and not tag.startswith("I-"):
+            yield begin, end, "MORFOLOGIA_NEOPLASIA"
+            begin = -1
+        begin = start if tag.startswith("B-") else begin
+        end = start + len(token)
+
+
+def test_the_offsets_are_those_of_the_files(roots: DataRoots) -> None:
+    assert roots.data is not None
+    for row in _load(CANTEMIST, roots).rows[::100]:
+        assert isinstance(row, TaggingRow)
+        path = roots.data / "cantemist-ner" / "dev-set1" / f"{row.document}.txt"
+        text = path.read_bytes().decode("utf-8")
+        for token, start in zip(row.tokens, row.starts, strict=True):
+            assert text[start : start + len(token)] == token
+
+
+def test_texts_alone_are_cut_into_the_same_tokens(roots: DataRoots) -> None:
+    split = CANTEMIST.task.splits["es"]["test"]
+    assert isinstance(split.source, FileSource)
+    texts = Split(FileSource(split.source.paths[:1]), Format("brat", options={"annotations": "none"}))
+    task = replace(CANTEMIST.task, splits={"es": {"test": texts}})
+    bare = load_split(task, "es", "test", roots).rows
+    labelled = _load(CANTEMIST, roots).rows
+    assert bare == tuple(replace(row, tags=None, spans=()) for row in labelled if isinstance(row, TaggingRow))
+
+
+def test_bitext_holds_the_sentences_without_partner(roots: DataRoots) -> None:
+    rows = [row for row in _load(MINED, roots).rows if isinstance(row, PairRow)]
+    assert len({row.source_id for row in rows if row.source}) == 13589
+    assert len({row.target_id for row in rows if row.target}) == 8624
+    assert sum(row.source is not None and row.target is not None for row in rows) == 257
+    assert all(row.source or row.target for row in rows)
+
+
+@pytest.mark.parametrize("case", TABLES, ids=_name)
+def test_the_other_quoting_is_refused_or_makes_no_difference(case: Case, roots: DataRoots) -> None:
+    declared = case.task.splits[case.language][case.split]
+    assert isinstance(declared.source, FileSource)
+    used = declared.format.options.get("quoting", "csv" if declared.format.type == "csv" else "none")
+    other = {**declared.format.options, "quoting": "none" if used == "csv" else "csv"}
+    changed = replace(declared, format=replace(declared.format, options=other))
+    task = replace(case.task, splits={case.language: {case.split: changed}})
+    if b'"' in b"".join(path.read_bytes() for path in resolve(declared.source, roots)):
+        with pytest.raises(DataError, match=r"quoting"):
+            load_split(task, case.language, case.split, roots)
+    else:
+        assert load_split(task, case.language, case.split, roots) == _load(case, roots)

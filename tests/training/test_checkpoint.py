@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from adapterstilts.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from adapterstilts.training.checkpoint import Best, Progress, load_checkpoint, save_checkpoint
 
 PROGRESS = Progress(3, 1.5, 20, 100, [{"step": 1, "loss": 0.5}])
 
@@ -45,6 +45,19 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     step(fresh, other)
     # Weights, both moments, step count, decay of each group and the generator: one of them missing, and this differs.
     assert all(torch.equal(value, wanted) for value, wanted in zip(fresh.values(), expected, strict=True))
+
+
+def test_the_best_state_comes_back(tmp_path: Path) -> None:
+    parameters, optimiser = trained(1)
+    kept = {name: value.detach().clone() for name, value in parameters.items()}
+    progress = Progress(3, 1.5, 20, 100, [], Best(0.75, 2, 1, kept))
+    save_checkpoint(tmp_path, parameters, optimiser, progress)
+    found = load_checkpoint(tmp_path, *trained(0))
+    assert found is not None
+    assert found.best is not None
+    assert (found.best.score, found.best.step, found.best.since) == (0.75, 2, 1)
+    assert list(found.best.parameters) == ["a", "b"]
+    assert all(torch.equal(found.best.parameters[name], kept[name]) for name in kept)
 
 
 def test_parameters_stay_the_same_objects(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ import pytest
 import tiny
 import torch
 import torch.nn.functional as F
+from handmade import encoded
 from torch import Tensor, nn
 
-from adapterstilts.data.encode import Example
+from adapterstilts.data.batches import Schedule, derive_seed
+from adapterstilts.data.encoding.columns import Encoded
 from adapterstilts.data.tensors import Batch
 from adapterstilts.errors import DataError, Interrupted
 from adapterstilts.model.assembly import Blueprint, HeadSpec, assembled, unfreeze, without_backbone_dropout
@@ -41,6 +43,9 @@ SPEC = TrainingSpec(
 )
 
 
+HEAD = HeadSpec("classification", ("a", "b"))
+
+
 class Toy(Trainable):
     """A bag of words with dropout."""
 
@@ -51,22 +56,34 @@ class Toy(Trainable):
         self.parameters = {"words": self.words, "bias": self.bias}
         self.wrong = wrong
         self.seen: list[tuple[str, ...]] = []
+        self.tasks: list[int] = []
+        self.seeds: list[int] = []
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
         self.seen.append(batch.ids)
+        self.tasks.append(task)
+        self.seeds.append(seed)
         vectors = F.dropout(self.words[batch.input_ids], 0.1) * batch.attention_mask[..., None]
         if "e7" in batch.ids:
             vectors = vectors / (1 - self.wrong)
-        return F.cross_entropy(vectors.sum(1) + self.bias, batch.labels)
+        return F.cross_entropy(vectors.sum(1) + self.bias, batch.per_unit["label"])
 
 
-EXAMPLES = [Example(f"e{n}", ((0, 4 + n % 2, 6 + n % 5, 2)[: 3 + n % 2],), n % 2) for n in range(30)]
+EXAMPLES = encoded(
+    [[(0, 4 + n % 2, 6 + n % 5, 2)[: 3 + n % 2]] for n in range(30)],
+    [n % 2 for n in range(30)],
+    [f"e{n}" for n in range(30)],
+)
+
+
+def schedule_of(spec: TrainingSpec, *tasks: Encoded, seed: int = 0, shares: tuple[int, ...] = ()) -> Schedule:
+    return Schedule(tasks or (EXAMPLES,), spec.tokens_per_batch, seed, "target", shares)
 
 
 def train(
     folder: Path, model: Trainable, spec: TrainingSpec = SPEC, seed: int = 0, **control: Any
 ) -> Progress:
-    return fit(model, EXAMPLES, spec, FP32, seed, "target", CPU, Control(folder, **control))
+    return fit(model, schedule_of(spec, seed=seed), spec, FP32, CPU, Control(folder, **control))
 
 
 def bits(model: Toy) -> list[float]:
@@ -84,33 +101,27 @@ def test_the_loss_goes_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_loss_of_an_adapter_goes_down(backbone: Backbone, tmp_path: Path, precision: Any) -> None:
     # North words against south words, in the ids of the tiny tokenizer.
-    examples = [
-        Example(f"e{n}", ((0, 20 + n % 9, (4 if n % 2 else 8) + n % 4, 40 + n % 7, 2),), n % 2)
-        for n in range(40)
-    ]
+    units = [[(0, 20 + n % 9, (4 if n % 2 else 8) + n % 4, 40 + n % 7, 2)] for n in range(40)]
+    examples = encoded(units, [n % 2 for n in range(40)])
     spec = replace(SPEC, steps=40, tokens_per_batch=100, learning_rate=0.02)
-    blueprint = Blueprint(
-        "self", adapter=AdapterSpec("seq_bn", 4), head=HeadSpec("classification", ("a", "b"))
-    )
+    blueprint = Blueprint("self", adapter=AdapterSpec("seq_bn", 4), heads=(HEAD,))
     with assembled(backbone, blueprint) as assembly, without_backbone_dropout(assembly):
         model = _Model(assembly, unfreeze(assembly, full=False))
         numerics = Numerics("library.1", precision)
-        curve = fit(model, examples, spec, numerics, 0, "target", CPU, Control(tmp_path)).curve
+        curve = fit(model, schedule_of(spec, examples), spec, numerics, CPU, Control(tmp_path)).curve
         assert {parameter.dtype for parameter in model.parameters.values()} == {torch.float32}
     assert sum(point["loss"] for point in curve[-5:]) < 0.6 * sum(point["loss"] for point in curve[:5])
 
 
 def test_bf16_computes_something_else(backbone: Backbone, tmp_path: Path) -> None:
-    blueprint = Blueprint(
-        "self", adapter=AdapterSpec("seq_bn", 4), head=HeadSpec("classification", ("a", "b"))
-    )
+    blueprint = Blueprint("self", adapter=AdapterSpec("seq_bn", 4), heads=(HEAD,))
     losses = {}
     for precision in ("fp32", "bf16"):
         with assembled(backbone, blueprint) as assembly:
             model = _Model(assembly, unfreeze(assembly, full=False))
             numerics = Numerics("library.1", precision)  # type: ignore[arg-type]
             spec = replace(SPEC, steps=1)
-            progress = fit(model, EXAMPLES, spec, numerics, 0, "target", CPU, Control(tmp_path / precision))
+            progress = fit(model, schedule_of(spec), spec, numerics, CPU, Control(tmp_path / precision))
             losses[precision] = progress.curve[0]["loss"]
     assert losses["fp32"] != losses["bf16"]
     assert losses["fp32"] == pytest.approx(losses["bf16"], rel=0.05)
@@ -147,6 +158,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path, after: int) -> N
     assert len(broken.seen) == after
     progress = train(tmp_path / "broken", resumed)
     assert broken.seen + resumed.seen == whole.seen
+    assert broken.seeds + resumed.seeds == whole.seeds
     assert bits(resumed) == bits(whole)
     assert progress.curve == expected.curve
     assert (progress.step, progress.examples, progress.tokens) == (12, expected.examples, expected.tokens)
@@ -180,7 +192,7 @@ def test_progress_counts_examples_and_subwords(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     progress = train(tmp_path, model, progress=lambda step, count, loss, speed: steps.append((step, count)))
     ids = [id_ for batch in model.seen for id_ in batch]
-    length = {example.id: example.tokens for example in EXAMPLES}
+    length = dict(zip(EXAMPLES.ids, EXAMPLES.longest, strict=True))
     assert steps == [(n, 12) for n in range(1, 13)]
     assert progress.examples == len(ids)
     assert progress.tokens == sum(length[id_] for id_ in ids)
@@ -204,7 +216,212 @@ def test_the_curve_says_what_happened(tmp_path: Path) -> None:
         seen = [
             id_ for epoch, batch in zip(epochs, model.seen, strict=True) if epoch == number for id_ in batch
         ]
-        assert sorted(seen) == sorted(example.id for example in EXAMPLES)
+        assert sorted(seen) == sorted(EXAMPLES.ids)
+
+
+def test_every_step_has_a_seed_of_its_own(tmp_path: Path) -> None:
+    model = Toy()
+    train(tmp_path, model, seed=4)
+    assert model.seeds == [derive_seed(4, "target", f"step {step}") for step in range(12)]
+
+
+# ---- several tasks
+
+
+def test_a_batch_comes_with_its_task(tmp_path: Path) -> None:
+    other = encoded([[(0, 5, 6, 2)]] * 20, [1] * 20, [f"o{n}" for n in range(20)])
+    model = Toy()
+    schedule = schedule_of(SPEC, EXAMPLES, other, shares=(15, 10))
+    fit(model, schedule, replace(SPEC, steps=None, epochs=2), FP32, CPU, Control(tmp_path))
+    assert set(model.tasks) == {0, 1}
+    for task, ids in zip(model.tasks, model.seen, strict=True):
+        assert {id_[0] for id_ in ids} == {"eo"[task]}
+    assert sum(len(ids) for ids in model.seen) == 50
+
+
+@pytest.mark.parametrize("after", [1, 6])
+def test_a_mixed_run_goes_on_to_the_same_bits(tmp_path: Path, after: int) -> None:
+    other = encoded([[(0, 5, 6, 2)]] * 20, [1] * 20, [f"o{n}" for n in range(20)])
+    schedule = schedule_of(SPEC, EXAMPLES, other, shares=(15, 10))
+    whole, broken, resumed = Toy(), Toy(), Toy()
+    fit(whole, schedule, SPEC, FP32, CPU, Control(tmp_path / "whole"))
+    stop = Control(tmp_path / "broken", stop=lambda: len(broken.seen) == after)
+    with pytest.raises(Interrupted):
+        fit(broken, schedule, SPEC, FP32, CPU, stop)
+    fit(resumed, schedule, SPEC, FP32, CPU, Control(tmp_path / "broken"))
+    assert (broken.seen + resumed.seen, broken.tasks + resumed.tasks) == (whole.seen, whole.tasks)
+    assert bits(resumed) == bits(whole)
+
+
+# ---- steered by validation
+
+
+class Steered(Toy):
+    """A model whose scores are written beforehand."""
+
+    def __init__(self, *scores: float) -> None:
+        super().__init__()
+        self.scores = scores
+        self.scored: dict[int, list[float]] = {}
+
+    def score(self) -> float:
+        self.scored[len(self.seen)] = bits(self)
+        return self.scores[len(self.scored) - 1]
+
+
+def steered(evaluations: int, patience: int | None = None, **changes: Any) -> TrainingSpec:
+    return replace(SPEC, evaluations=evaluations, patience=patience, **changes)
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "steps"),
+    [
+        (1, [12]),
+        (2, [6, 12]),
+        (3, [4, 8, 12]),
+        (5, [3, 5, 8, 10, 12]),
+        (12, list(range(1, 13))),
+        (99, list(range(1, 13))),
+    ],
+)
+def test_evaluations_are_evenly_spread_and_the_last_one_ends(
+    tmp_path: Path, evaluations: int, steps: list[int]
+) -> None:
+    model = Steered(*range(20))
+    train(tmp_path, model, steered(evaluations))
+    assert list(model.scored) == steps
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ((0.1, 0.5, 0.3, 0.2), 6),
+        ((0.9, 0.5, 0.3, 0.2), 3),
+        ((0.1, 0.2, 0.3, 0.4), 12),
+        ((-4.0, -2.0, -1.0, -3.0), 9),
+        # Of equals the first.
+        ((0.1, 0.5, 0.5, 0.5), 6),
+    ],
+)
+def test_the_best_state_is_kept(tmp_path: Path, scores: tuple[float, ...], best: int) -> None:
+    model = Steered(*scores)
+    progress = train(tmp_path, model, steered(4))
+    assert bits(model) == model.scored[best]
+    assert len({str(state) for state in model.scored.values()}) == 4
+    assert progress.best is not None
+    assert (progress.best.step, progress.best.score) == (best, max(scores))
+    assert progress.step == len(model.seen) == 12
+    assert all(parameter.requires_grad for parameter in model.parameters.values())
+    assert model.parameters["words"] is model.words
+
+
+@pytest.mark.parametrize(("patience", "steps", "best"), [(1, 4, 2), (2, 8, 4), (3, 12, 10), (None, 12, 10)])
+def test_patience_ends_the_training(tmp_path: Path, patience: int | None, steps: int, best: int) -> None:
+    # Evaluations after the steps 2, 4 ... 12; with one to wait the second is the last.
+    scores = {1: (5.0, 4.0), 2: (1.0, 2.0, 0.0, 2.0), 3: (1.0, 2.0, 0.0, 0.0, 3.0, 1.0)}
+    model = Steered(*scores[patience or 3])
+    progress = train(tmp_path, model, steered(6, patience))
+    assert (progress.step, len(model.seen)) == (steps, steps)
+    assert bits(model) == model.scored[best]
+    assert progress.curve[-1] == {
+        "step": steps,
+        "epoch": pytest.approx(0, abs=9),
+        "validation": model.scores[-1],
+    }
+
+
+def test_a_better_score_starts_the_patience_anew(tmp_path: Path) -> None:
+    model = Steered(1.0, 0.0, 2.0, 0.0, 3.0, 0.0)
+    assert train(tmp_path, model, steered(6, 2)).step == 12
+
+
+def test_without_evaluations_nothing_is_scored(tmp_path: Path) -> None:
+    model = Steered()
+    progress = train(tmp_path, model)
+    assert progress.best is None
+    assert not model.scored
+    assert all("validation" not in point for point in progress.curve)
+
+
+def test_evaluations_change_nothing_of_the_training(tmp_path: Path) -> None:
+    plain, often = Toy(), Steered(*range(12))
+    expected = train(tmp_path / "plain", plain)
+    found = train(tmp_path / "often", often, steered(12))
+    assert bits(often) == bits(plain)
+    assert [point for point in found.curve if "loss" in point] == expected.curve
+
+
+class Remember:
+    def __init__(self) -> None:
+        self.points: list[dict[str, float]] = []
+
+    def start(self, stage: str, settings: Any) -> None: ...
+
+    def log(self, step: int, values: Any) -> None:
+        self.points.append({"step": step, **values})
+
+    def finish(self) -> None: ...
+
+
+def test_trackers_and_the_curve_see_the_scores(tmp_path: Path) -> None:
+    tracker = Remember()
+    progress = train(tmp_path, Steered(0.5, 0.25, 0.75), steered(3), trackers=[tracker])
+    assert tracker.points == [
+        {name: value for name, value in point.items() if "validation" not in point or name != "epoch"}
+        for point in progress.curve
+    ]
+    scores = [(point["step"], point["validation"]) for point in progress.curve if "validation" in point]
+    assert scores == [(4, 0.5), (8, 0.25), (12, 0.75)]
+
+
+class ByWeights(Steered):
+    """A model whose score is a number of its own, so that a resumed run needs no script; it peaks half-way."""
+
+    def score(self) -> float:
+        self.scored[len(self.seen)] = bits(self)
+        return -abs(float(self.words.detach().abs().sum()) - 2.5)
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+@pytest.mark.parametrize("after", [1, 5, 6, 7, 8, 9])
+def test_a_stopped_steered_run_goes_on_to_the_same_bits(
+    tmp_path: Path, after: int, patience: int | None
+) -> None:
+    spec = steered(6, patience)
+    whole, broken, resumed = ByWeights(), ByWeights(), ByWeights()
+    expected = train(tmp_path / "whole", whole, spec)
+    assert expected.best is not None
+    assert (expected.best.step, expected.step) == (6, 12 if patience is None else 10)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "broken", broken, spec, stop=lambda: len(broken.seen) == after)
+    found = train(tmp_path / "broken", resumed, spec)
+    assert bits(resumed) == bits(whole)
+    assert found.best is not None
+    assert (found.best.step, found.best.score, found.best.since) == (
+        expected.best.step,
+        expected.best.score,
+        expected.best.since,
+    )
+    assert (found.step, found.curve) == (expected.step, expected.curve)
+
+
+def train_steered(folder: Path) -> None:
+    """Train in a child that may be killed, and write what came out."""
+    model = ByWeights()
+    progress = train(folder / "checkpoint", model, steered(6), checkpoint_seconds=0.0)
+    torch.save([bits(model), progress.curve], folder / "bits.pt")
+
+
+@pytest.mark.parametrize("kill_at", ["optimiser_step:7", "optimiser_step:11", "checkpoint_write:6"])
+def test_a_killed_steered_run_goes_on_to_the_same_bits(tmp_path: Path, kill_at: str) -> None:
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+    train_steered(tmp_path / "whole")
+    assert tiny.run_in_child(train_steered, tmp_path / "broken", kill_at=kill_at) == -signal.SIGKILL
+    assert (tmp_path / "broken" / "checkpoint" / "checkpoint.pt").exists()
+    train_steered(tmp_path / "broken")
+    whole, broken = (torch.load(tmp_path / name / "bits.pt") for name in ("whole", "broken"))
+    assert broken == whole
 
 
 # ---- what is wrong
@@ -251,8 +468,9 @@ def test_only_matrices_decay_and_the_value_matrix_does_not(backbone: Backbone, d
     inputs = {
         f"x{i}": done.path(f"intermediate/{name}@0") / "adapter" for i, name in enumerate(("pairs", "reply"))
     }
-    head = HeadSpec("classification", ("a", "b"))
-    blueprint = Blueprint("stack(fuse(x0, x1), self)", inputs, adapter=AdapterSpec("seq_bn", 4), head=head)
+    blueprint = Blueprint(
+        "stack(fuse(x0, x1), self)", inputs, adapter=AdapterSpec("seq_bn", 4), heads=(HEAD,)
+    )
     with assembled(backbone, blueprint) as assembly:
         decay = decayed(unfreeze(assembly, full=False))
         for name, value in decay.items():
@@ -262,7 +480,7 @@ def test_only_matrices_decay_and_the_value_matrix_does_not(backbone: Backbone, d
 
 
 def test_a_whole_models_norms_do_not_decay_but_its_attention_does(backbone: Backbone) -> None:
-    with assembled(backbone, Blueprint("stack()", head=HeadSpec("classification", ("a", "b")))) as assembly:
+    with assembled(backbone, Blueprint("stack()", heads=(HEAD,))) as assembly:
         decay = decayed(unfreeze(assembly, full=True))
     assert decay["roberta.encoder.layer.0.output.LayerNorm.weight"] == 0
     assert decay["roberta.encoder.layer.0.attention.self.value.weight"] == SPEC.weight_decay
@@ -272,7 +490,7 @@ def test_a_whole_models_norms_do_not_decay_but_its_attention_does(backbone: Back
 class Still(Toy):
     """A loss that gives no gradient worth mentioning."""
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
         return (self.words * 0).sum() + (self.bias * 0).sum()
 
 
@@ -291,8 +509,8 @@ def test_decay_shrinks_what_nothing_pulls_at(tmp_path: Path) -> None:
 class Steep(Toy):
     """A loss whose gradient is far too large."""
 
-    def loss(self, batch: Batch) -> Tensor:
-        return 1e6 * super().loss(batch)
+    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
+        return 1e6 * super().loss(batch, task, seed)
 
 
 def test_gradients_are_clipped_to_the_norm(tmp_path: Path) -> None:
@@ -310,7 +528,7 @@ def test_gradients_are_clipped_to_the_norm(tmp_path: Path) -> None:
 class Regularised(Toy):
     """A regulariser that pulls all words to 1."""
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
         return (self.words * 0).sum() + (self.bias * 0).sum()
 
     def regulariser(self) -> Tensor:

@@ -1,137 +1,96 @@
 """Tables in text: CSV and TSV, quoted or not, with or without a header.
 
 Wrong quoting is the classic silent loss: read with quoting, a stray ``"`` swallows the rows up to the next
-one; read without, quoted text keeps its marks. Both are detected here and refused with the remedy.
+one; read without, quoted text keeps its marks and falls apart at its line ends. So every table is read both
+ways, line by line, and the declared way has to be the one that the marks speak for:
+
+================================================================  ==============
+the table as CSV (RFC 4180), against the table split plainly        it is
+================================================================  ==============
+no ``"`` in it                                                      either
+a mark inside an unquoted cell, one never closed, rows of           not quoted
+different widths; plainly, all rows have one width
+all rows have one width; plainly, they have not                     quoted
+both have; a mark doubled in a quoted cell, a quoted name in the    quoted
+header, or a column that is quoted in every row
+both have; no such proof                                            not quoted
+neither has one width                                               an error
+================================================================  ==============
 """
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapterstilts.data.readers.base import DEFAULT_ENCODING, Option, Reader, Record, Tally, lines
+from adapterstilts.data.readers.base import DEFAULT_ENCODING, Option, Reader, Record, Tally, filled, lines
+from adapterstilts.data.readers.quoting import Quoted, Row, Widths
 from adapterstilts.errors import DataError, Fault
-
-_LONGEST_FIELD = 1 << 27
-_COMPLETE = re.compile(r'"(?:[^"]|"")*"')
-
-
-@dataclass(frozen=True)
-class _Row:
-    line: int
-    cells: list[str]
 
 
 def _read(paths: Sequence[Path], options: Mapping[str, Any], tally: Tally) -> Iterator[Record]:
     del tally
     for path in paths:
-        rows = _quoted(path, options) if options["quoting"] == "csv" else _plain(path, options)
-        yield from _records(path, rows, options["header"])
+        yield from filled(_records(path, options), str(path), "holds no rows")
 
 
-def _records(path: Path, rows: Iterator[_Row], header: bool | list[Any]) -> Iterator[Record]:
+def _records(path: Path, options: Mapping[str, Any]) -> Iterator[Record]:
+    header = options["header"]
     columns = header if isinstance(header, list) else None
-    faults = _Widths(path)
-    for row in rows:
-        if columns is None:
-            columns = _header(path, row.cells) if header else [str(i) for i in range(len(row.cells))]
-            if header:
-                continue
-        if faults.fit(row, len(columns)):
-            yield Record(str(path), f"line {row.line}", dict(zip(columns, row.cells, strict=True)))
-    faults.raise_if_any(len(columns or ()))
+    for row in _rows(path, options, len(columns) if columns else None):
+        if columns is None and header:
+            columns = _header(path, row)
+            continue
+        columns = columns or [str(number) for number in range(len(row.cells))]
+        yield Record(str(path), f"line {row.line}", dict(zip(columns, row.cells, strict=True)))
 
 
-def _header(path: Path, cells: list[str]) -> list[str]:
-    columns = [cell.strip() for cell in cells]
+def _header(path: Path, row: Row) -> list[str]:
+    columns = [cell.strip() for cell in row.cells]
     if len(set(columns)) < len(columns):
         remedy = "if the file has no header, name the columns: `header: [a, b, c]`"
-        raise DataError(Fault(f"{path}, line 1", "the header names a column twice", remedy))
+        raise DataError(Fault(f"{path}, line {row.line}", "the header names a column twice", remedy))
     return columns
 
 
-class _Widths:
-    """Rows that have more or fewer cells than the header, reported together at the end."""
+def _rows(path: Path, options: Mapping[str, Any], width: int | None) -> Iterator[Row]:
+    """Yield the rows of the declared reading that have the right width.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._count = 0
-        self._first: _Row | None = None
-
-    def fit(self, row: _Row, width: int) -> bool:
-        if len(row.cells) == width:
-            return True
-        self._count += 1
-        self._first = self._first or row
-        return False
-
-    def raise_if_any(self, width: int) -> None:
-        if self._first is None:
-            return
-        what = f"{self._count} rows do not have {width} cells (here {len(self._first.cells)})"
-        remedy = "check `delimiter`, `quoting` (csv or none) and `header`"
-        raise DataError(Fault(f"{self._path}, line {self._first.line}", what, remedy))
-
-
-def _plain(path: Path, options: Mapping[str, Any]) -> Iterator[_Row]:
-    """Yield rows split at every delimiter; quote marks are text."""
-    marks = _QuoteMarks()
+    Raises:
+        DataError: at once where this reading is impossible; at the end where rows have another width or the
+            marks speak for the other reading.
+    """
+    as_csv = options["quoting"] == "csv"
+    has_header = options["header"] is True
+    quoted, plain = Quoted(path, options["delimiter"], width, has_header), Widths(path, width)
     for number, line in lines(path, options["encoding"]):
-        if line:
-            cells = line.split(options["delimiter"])
-            marks.see(number, cells)
-            yield _Row(number, cells)
-    if options["quoting"] == "auto" and marks.line and not marks.loose:
-        remedy = "write `quoting: csv`, or `quoting: none` if the marks belong to the text"
-        raise DataError(Fault(f"{path}, line {marks.line}", "the cells look quoted as in CSV", remedy))
+        cells = line.split(options["delimiter"]) if line else []
+        split = Row(number, cells) if plain.fit(number, cells) else None
+        joined = quoted.add(number, line, cells)
+        if as_csv and quoted.fault:
+            raise DataError(quoted.fault)
+        if row := joined if as_csv else split:
+            yield row
+    quoted.finish()
+    if as_csv and quoted.fault:
+        raise DataError(quoted.fault)
+    if options["check_quoting"] and quoted.marks:
+        _check(path, as_csv, quoted, plain)
+    (quoted.widths if as_csv else plain).check()
 
 
-class _QuoteMarks:
-    """Evidence of quoting: a closed cell with a doubled mark inside; no cell that opens without closing."""
-
-    def __init__(self) -> None:
-        self.line = 0
-        self.loose = False
-
-    def see(self, line: int, cells: list[str]) -> None:
-        for cell in cells:
-            if cell.startswith('"'):
-                if not _COMPLETE.fullmatch(cell):
-                    self.loose = True
-                elif '""' in cell[1:-1] and not self.line:
-                    self.line = line
-
-
-def _quoted(path: Path, options: Mapping[str, Any]) -> Iterator[_Row]:
-    """Yield rows of RFC 4180; a cell that seems to have swallowed rows is an error."""
-    csv.field_size_limit(_LONGEST_FIELD)
-    feed = (line + "\n" for _, line in lines(path, options["encoding"]))
-    reader = csv.reader(feed, delimiter=options["delimiter"], strict=True)
-    start = 1
-    try:
-        for cells in reader:
-            if cells:
-                if not options["multiline"] and _swallowed(cells, options["delimiter"]):
-                    raise DataError(_quoting_fault(path, start, "a quoted cell seems to hold whole rows"))
-                yield _Row(start, cells)
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(_quoting_fault(path, start, f"is not quoted as in CSV: {error}")) from error
-
-
-def _swallowed(cells: list[str], delimiter: str) -> bool:
-    """Whether a line inside one cell has as many delimiters as the rows of the table."""
-    inner = (line for cell in cells if "\n" in cell for line in cell.split("\n")[1:-1])
-    return len(cells) > 1 and any(line.count(delimiter) >= len(cells) - 1 for line in inner)
-
-
-def _quoting_fault(path: Path, line: int, what: str) -> Fault:
-    remedy = "write `quoting: none` if the file is not quoted, `multiline: true` if cells do hold such lines"
-    return Fault(f"{path}, line {line}", what, remedy)
+def _check(path: Path, as_csv: bool, quoted: Quoted, plain: Widths) -> None:
+    valid = quoted.fault is None and quoted.widths.even
+    if not valid and not plain.even:
+        return
+    is_csv = valid and (quoted.proven or not plain.even)
+    if is_csv != as_csv:
+        what, wanted = (
+            ("look quoted as in CSV", "csv") if is_csv else ("do not look quoted as in CSV", "none")
+        )
+        remedy = f"write `quoting: {wanted}`, or `check_quoting: false` if it is right as it is"
+        raise DataError(Fault(f"{path}, line {quoted.marks}", f"the cells {what}", remedy))
 
 
 def _reader(delimiter: str, quoting: str) -> Reader:
@@ -139,12 +98,12 @@ def _reader(delimiter: str, quoting: str) -> Reader:
         _read,
         {
             "encoding": Option(DEFAULT_ENCODING),
-            "delimiter": Option(delimiter),
-            "header": Option(True, types=(bool, list)),
-            "quoting": Option(quoting, choices=("csv", "none", "auto")),
-            "multiline": Option(False, types=(bool,)),
+            "delimiter": Option(delimiter, filled=True),
+            "header": Option(True, types=(bool, list), filled=True),
+            "quoting": Option(quoting, choices=("csv", "none")),
+            "check_quoting": Option(True, types=(bool,)),
         },
     )
 
 
-READERS: Mapping[str, Reader] = {"csv": _reader(",", "csv"), "tsv": _reader("\t", "auto")}
+READERS: Mapping[str, Reader] = {"csv": _reader(",", "csv"), "tsv": _reader("\t", "none")}

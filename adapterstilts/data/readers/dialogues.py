@@ -24,8 +24,8 @@ def _exchanges(paths: Sequence[Path], options: Mapping[str, Any], tally: Tally) 
     seen: set[tuple[str, str, str]] = set()
     for path in paths:
         document = _load(path, options["encoding"])
-        topic = path.stem if options["topic"] == "file" else str((document.get("categories") or [""])[0])
-        for number_, conversation in enumerate(document["conversations"] or (), start=1):
+        topic = path.stem if options["topic"] == "file" else _category(path, document)
+        for number_, conversation in enumerate(document["conversations"], start=1):
             statements = _statements(conversation, tally)
             for turn, reply in enumerate(statements[1:], start=1):
                 exchange = (topic, statements[0], reply)
@@ -50,10 +50,21 @@ def _load(path: Path, encoding: str) -> dict[str, Any]:
         raise DataError(
             Fault(f"{path}{place}", f"is not YAML: {getattr(error, 'problem', error)}")
         ) from error
-    if not isinstance(document, dict) or not isinstance(document.get("conversations", ()), list | None):
+    except (ValueError, RecursionError) as error:  # a date that does not exist; lists in lists without end
+        raise DataError(Fault(str(path), f"is not YAML of texts: {error}")) from error
+    if not isinstance(document, dict) or not isinstance(document.get("conversations"), list):
         raise DataError(Fault(str(path), "has no list `conversations`"))
-    document.setdefault("conversations", [])
+    if not document["conversations"]:
+        raise DataError(Fault(str(path), "holds no conversations"))
     return document
+
+
+def _category(path: Path, document: dict[str, Any]) -> str:
+    match document.get("categories"):
+        case [str(name), *_]:
+            return name
+    remedy = "write `topic: file` to take the file's name"
+    raise DataError(Fault(str(path), "has no list `categories` of names", remedy))
 
 
 def _statements(conversation: Any, tally: Tally) -> list[str]:

@@ -6,7 +6,6 @@ Files: ``emoji.json`` (status, English name and aliases) and, for a translation,
 from __future__ import annotations
 
 import functools
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from adapterstilts.data.readers.base import Option, Reader, Record, Tally, read_text
 from adapterstilts.data.readers.choose import draw, number, tenth
+from adapterstilts.data.readers.objects import parse_json
 from adapterstilts.errors import DataError, Fault
 
 _FULLY_QUALIFIED = 2
@@ -42,8 +42,9 @@ def _load(paths: Sequence[Path], tally: Tally) -> tuple[str, list[_Emoji]]:
     path = _named(paths, "emoji.json")
     kept: list[_Emoji] = []
     for place, (character, entry) in enumerate(_json(path).items(), start=1):
-        if not isinstance(entry, dict) or not {"en", "status"} <= entry.keys():
-            raise DataError(Fault(f"{path}, record {place}", "should be an object with `en` and `status`"))
+        if not _complete(entry):
+            what = "should be an object with `en` (a text), `status` and perhaps `alias` (a list of texts)"
+            raise DataError(Fault(f"{path}, record {place}", what))
         if entry["status"] != _FULLY_QUALIFIED:
             tally.dropped["emoji not fully qualified"] += 1
         elif _SKIN_TONES & set(character):
@@ -52,6 +53,13 @@ def _load(paths: Sequence[Path], tally: Tally) -> tuple[str, list[_Emoji]]:
             aliases = tuple(_words(alias) for alias in entry.get("alias", ()))
             kept.append(_Emoji(character, _words(entry["en"]), aliases, f"record {place}"))
     return str(path), kept
+
+
+def _complete(entry: Any) -> bool:
+    if not isinstance(entry, dict) or "status" not in entry:
+        return False
+    texts = entry.get("alias", [])
+    return isinstance(texts, list) and all(isinstance(text, str) for text in (entry.get("en"), *texts))
 
 
 def _named(paths: Sequence[Path], name: str) -> Path:
@@ -70,17 +78,17 @@ def _json(path: Path) -> dict[str, Any]:
 @functools.lru_cache(maxsize=16)
 def _parsed(path: Path, _mtime_ns: int) -> dict[str, Any]:
     """Parse a file once a process: every language reads the English names again."""
-    try:
-        document = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(Fault(str(path), f"is not JSON: {error.msg} (line {error.lineno})")) from error
-    if not isinstance(document, dict):
-        raise DataError(Fault(str(path), "should be an object: emoji -> entry"))
+    document = parse_json(read_text(path), str(path))
+    if not isinstance(document, dict) or not document:
+        raise DataError(Fault(str(path), "should be an object with entries: emoji -> entry"))
     return document
 
 
 def _translations(paths: Sequence[Path], language: str) -> dict[str, str]:
-    entries = _json(_named(paths, f"emoji_{language}.json"))
+    path = _named(paths, f"emoji_{language}.json")
+    entries = _json(path)
+    if not all(isinstance(text, str) for text in entries.values()):
+        raise DataError(Fault(str(path), "should be an object of texts: emoji -> name"))
     return {character: _words(text) for character, text in entries.items()}
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from adapterstilts.data.readers.base import Option, Reader, Record, Tally
+from adapterstilts.data.readers.base import Option, Reader, Record, Tally, filled
 from adapterstilts.errors import DataError, Fault
 from adapterstilts.tasks.spec import Format, HubSource
 
@@ -40,7 +40,8 @@ def read_hub(source: HubSource, format: Format, tally: Tally, load: Load | None 
         raise DataError(_unreachable(source, error)) from error
     where = f"{source.repo} {source.config or ''} {source.split}".replace("  ", " ")
     decoders = {name: _decoder(feature) for name, feature in data.features.items()}
-    return _records(_chosen(data, options["column"], options["starts_with"]), where, decoders)
+    records = _records(_chosen(data, options["column"], options["starts_with"]), where, decoders)
+    return filled(records, where, "holds no records, or none that the options choose")
 
 
 def _chosen(data: Iterable[dict[str, Any]], column: str, start: str) -> Iterator[dict[str, Any]]:
@@ -66,11 +67,14 @@ def _decoder(feature: Any) -> Callable[[Any], Any]:
     """Return what turns class numbers into names; one without a name (-1) becomes text, for `label_map`."""
     names = getattr(feature, "names", None)
     if names:
-        return lambda value: (
-            names[value] if isinstance(value, int) and 0 <= value < len(names) else str(value)
-        )
+        return lambda value: _name(names, value)
     inner = getattr(feature, "feature", None)
     if inner is not None and getattr(inner, "names", None):
-        decode = _decoder(inner)
-        return lambda values: [decode(value) for value in values]
+        return lambda values: values and [_name(inner.names, value) for value in values]
     return lambda value: value
+
+
+def _name(names: Sequence[str], value: Any) -> str | None:
+    if isinstance(value, int) and 0 <= value < len(names):
+        return names[value]
+    return None if value is None else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,50 @@ from adapterstilts.data.readers.base import (
     Reader,
     Record,
     Tally,
+    filled,
     lines,
     near,
     read_text,
 )
 from adapterstilts.errors import DataError, Fault
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Return what a JSON text holds.
+
+    Raises:
+        DataError: it is not JSON, or holds what is no text; without any of its content.
+    """
+    try:
+        value = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        remedy = "one object a line is format `jsonl`" if error.msg == "Extra data" else ""
+        raise DataError(Fault(where, f"is not JSON: {error.msg} (line {error.lineno})", remedy)) from error
+    except UnicodeEncodeError:
+        remedy = "it was cut inside a character; write the data as UTF-8, without escapes"
+        raise DataError(Fault(where, "holds half of a surrogate pair", remedy)) from None
+    except RecursionError:
+        raise DataError(Fault(where, "is nested too deeply for data")) from None
+    except ValueError:  # what Python says about integers of thousands of digits
+        raise DataError(Fault(where, "holds a number of too many digits")) from None
+    return value
+
 
 def _read_lines(paths: Sequence[Path], options: Mapping[str, Any], tally: Tally) -> Iterator[Record]:
     del tally
     for path in paths:
-        for number, line in lines(path, options["encoding"]):
-            if line.strip():
-                place = f"line {number}"
-                yield _record(path, place, _parse(line, f"{path}, {place}"))
+        yield from filled(_objects(path, options["encoding"]), str(path))
+
+
+def _objects(path: Path, encoding: str) -> Iterator[Record]:
+    for number, line in lines(path, encoding):
+        if line.strip():
+            place = f"line {number}"
+            yield _record(path, place, parse_json(line, f"{path}, {place}"))
 
 
 def _read_document(paths: Sequence[Path], options: Mapping[str, Any], tally: Tally) -> Iterator[Record]:
@@ -38,18 +69,23 @@ def _read_document(paths: Sequence[Path], options: Mapping[str, Any], tally: Tal
     del tally
     kept, kept_name = _keys(paths, options["keep_keys"], options["encoding"])
     dropped, dropped_name = _keys(paths, options["drop_keys"], options["encoding"])
-    steps = [step for step in options["records"].split(".") if step]
     for path in paths:
-        if path.name in (kept_name, dropped_name):
-            continue
-        document = _parse(read_text(path, options["encoding"]), str(path))
-        for number, (key, value) in enumerate(_walk(document, steps, str(path)), start=1):
-            if (kept_name and key not in kept) or key in dropped:
-                continue
-            record = _record(path, f"record {number}", value)
-            if options["key"]:
-                record.fields.setdefault(options["key"], key)
-            yield record
+        if path.name not in (kept_name, dropped_name):
+            records = _documents(path, options)
+            chosen = (
+                record for key, record in records if key not in dropped and (not kept_name or key in kept)
+            )
+            yield from filled(chosen, str(path), "holds no records, or none that the keys choose")
+
+
+def _documents(path: Path, options: Mapping[str, Any]) -> Iterator[tuple[str, Record]]:
+    document = parse_json(read_text(path, options["encoding"]), str(path))
+    steps = [step for step in options["records"].split(".") if step]
+    for number, (key, value) in enumerate(_walk(document, steps, str(path)), start=1):
+        record = _record(path, f"record {number}", value)
+        if options["key"]:
+            record.fields.setdefault(options["key"], key)
+        yield key, record
 
 
 def _keys(paths: Sequence[Path], name: str, encoding: str) -> tuple[frozenset[str], str]:
@@ -57,17 +93,11 @@ def _keys(paths: Sequence[Path], name: str, encoding: str) -> tuple[frozenset[st
         return frozenset(), ""
     for path in paths:
         if path.name == name:
-            document = _parse(read_text(path, encoding), str(path))
+            document = parse_json(read_text(path, encoding), str(path))
+            if not isinstance(document, dict | list) or any(isinstance(key, dict | list) for key in document):
+                raise DataError(Fault(str(path), "should be a list of keys, or an object with them"))
             return frozenset(map(str, document)), name
     raise DataError(Fault("format 'json'", f"no file {name!r} in the source", "add it to the paths"))
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        remedy = "one object a line is format `jsonl`" if error.msg == "Extra data" else ""
-        raise DataError(Fault(where, f"is not JSON: {error.msg} (line {error.lineno})", remedy)) from error
 
 
 def _record(path: Path, place: str, value: Any) -> Record:
@@ -86,7 +116,7 @@ def _walk(value: Any, steps: Sequence[str], where: str) -> Iterator[tuple[str, A
         remedy = "say where they are: `records: a.b` or `records: *`"
         raise DataError(Fault(where, "no list of records here", remedy))
     step, rest = steps[0], steps[1:]
-    if step == "*":
+    if step == "*" and isinstance(value, dict | list):
         items = value.items() if isinstance(value, dict) else ((str(i), v) for i, v in enumerate(value))
         for key, item in items:
             yield from _walk(item, rest, f"{where}, {key}") if rest else [(key, item)]

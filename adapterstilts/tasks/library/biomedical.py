@@ -6,18 +6,17 @@ files as its repository has them.
 
 from __future__ import annotations
 
+from adapterstilts.tasks.declare import files, iob
 from adapterstilts.tasks.spec import FileSource, Format, Json, Split, TaskSpec
 
 _EN_ES_FR_IT = {"en": "English", "es": "Spanish", "fr": "French", "it": "Italian"}
 _TAGS = Format("conll")
 _SPAN_METRICS = ("span_f1", "strict_span_f1")
+# Official by document offsets, with the plain score of the tags beside it.
+_OFFSET_METRICS = ("entity_f1", "span_f1")
 
 
-def _iob(*types: str) -> tuple[str, ...]:
-    return ("O", *(f"{prefix}-{kind}" for kind in types for prefix in "BI"))
-
-
-def _tags(path: str, examples: int, format: Format = _TAGS) -> Split:
+def _tags(path: str, examples: int | None, format: Format = _TAGS) -> Split:
     return Split(FileSource((path,)), format, examples=examples)
 
 
@@ -64,10 +63,11 @@ TASKS: tuple[TaskSpec, ...] = (
             "en": {
                 "train": _tags("mtl-bioinformatics/BC5CDR-IOB/train.tsv", 4_560),
                 "validation": _tags("mtl-bioinformatics/BC5CDR-IOB/devel.tsv", 4_581),
+                "test": _tags("mtl-bioinformatics/BC5CDR-IOB/test.tsv", 4_797),
             }
         },
         metrics=_SPAN_METRICS,
-        labels=_iob("Chemical", "Disease"),
+        labels=iob("Chemical", "Disease"),
         tokens_per_example=42,
         licence="CC-BY-4.0",
         citation="Li et al. 2016, BioCreative V CDR corpus; files of cambridgeltl/MTL-Bioinformatics-2016",
@@ -84,7 +84,7 @@ TASKS: tuple[TaskSpec, ...] = (
             }
         },
         metrics=_SPAN_METRICS,
-        labels=_iob("Disease"),
+        labels=iob("Disease"),
         tokens_per_example=42,
         licence="CC-BY-4.0",
         citation="Dogan et al. 2014, NCBI disease corpus; files of cambridgeltl/MTL-Bioinformatics-2016",
@@ -100,7 +100,7 @@ TASKS: tuple[TaskSpec, ...] = (
                 "test": _pubmed("keep_keys", (0, 100), 500),
             }
         },
-        metrics=("accuracy", "macro_f1"),
+        metrics=("accuracy", "macro_f1", "ece"),
         labels=("yes", "no", "maybe"),
         tokens_per_example=330,
         licence="MIT",
@@ -128,6 +128,7 @@ TASKS: tuple[TaskSpec, ...] = (
                 "validation": _headqa("HEAD_EN/dev_HEAD_EN.json", 1_366),
             },
             "es": {
+                "train": _headqa("HEAD/train_HEAD.json", 2_657),
                 "validation": _headqa("HEAD/dev_HEAD.json", 1_366),
                 "test": _headqa("HEAD/test_HEAD.json", 2_742),
             },
@@ -137,13 +138,22 @@ TASKS: tuple[TaskSpec, ...] = (
         tokens_per_example=190,
         licence="MIT",
         citation="Vilares and Gomez-Rodriguez 2019, HEAD-QA: A Healthcare Dataset for Complex Reasoning",
-        note="Five options in training, four elsewhere. The English part translates the Spanish.",
+        note=(
+            "Five options in training, four elsewhere. The English part translates the Spanish: equal ids belong "
+            "together. Points are a question's mean; times the questions of an exam they are the paper's."
+        ),
     ),
     TaskSpec(
         name="frenchmedmcqa",
         kind="multi_select",
         domain="biomedical",
-        splits={"fr": {"validation": _french("dev", 312), "test": _french("test", 622)}},
+        splits={
+            "fr": {
+                "train": _french("train", 2_171),
+                "validation": _french("dev", 312),
+                "test": _french("test", 622),
+            }
+        },
         metrics=("exact_match", "hamming_score"),
         label_map={"a": "0", "b": "1", "c": "2", "d": "3", "e": "4"},
         tokens_per_example=230,
@@ -162,7 +172,7 @@ TASKS: tuple[TaskSpec, ...] = (
             "it": _e3c("it", 451, 673),
         },
         metrics=_SPAN_METRICS,
-        labels=_iob("ety"),
+        labels=iob("ety"),
         tokens_per_example=34,
         licence="CC-BY-NC-4.0",
         citation="Magnini et al. 2020, The E3C Project: Collection and Annotation of a Multilingual Corpus",
@@ -174,16 +184,42 @@ TASKS: tuple[TaskSpec, ...] = (
         domain="biomedical",
         splits={
             "es": {
+                "train": _tags("pharmaconer/train.txt", None),
                 "validation": _tags("pharmaconer/dev.txt", 1_046),
                 "test": _tags("pharmaconer/test.txt", 3_403),
             }
         },
         metrics=_SPAN_METRICS,
-        labels=_iob("NORMALIZABLES", "NOTNORMALIZABLES", "PROTEINAS"),
+        labels=iob("NORMALIZABLES", "NOTNORMALIZABLES", "PROTEINAS"),
         tokens_per_example=52,
         licence="CC-BY-4.0",
         citation="Gonzalez-Agirre et al. 2019, PharmaCoNER: Substances, Compounds and Proteins",
-        note="There is no English data with these labels: map those of another task, or train on the target.",
+        note=(
+            "Sentences without their place in a document, so that the score is one of token spans; the official one, "
+            "by document offsets, is that of pharmaconer-brat. There is no English data with these labels: map those "
+            "of another task, or train on the target."
+        ),
+    ),
+    TaskSpec(
+        name="pharmaconer-brat",
+        kind="tagging",
+        domain="biomedical",
+        splits={
+            "es": {
+                split: files((f"pharmaconer-brat/{part}/*.txt", f"pharmaconer-brat/{part}/*.ann"), "brat")
+                for split, part in (("train", "train"), ("validation", "dev"), ("test", "test"))
+            }
+        },
+        metrics=_OFFSET_METRICS,
+        labels=iob("NORMALIZABLES", "NO_NORMALIZABLES", "PROTEINAS"),
+        label_map={"UNCLEAR": "O"},
+        tokens_per_example=33,
+        licence="CC-BY-4.0",
+        citation="Gonzalez-Agirre et al. 2019, PharmaCoNER: Substances, Compounds and Proteins",
+        note=(
+            "The documents of the corpus SPACCC_PharmaCoNER: put those of subtrack 1 into the folders train, dev and "
+            "test. As in the official evaluation, UNCLEAR is no gold entity. The sentences are those of pharmaconer."
+        ),
     ),
     TaskSpec(
         name="cantemist",
@@ -198,11 +234,15 @@ TASKS: tuple[TaskSpec, ...] = (
                 )
             }
         },
-        metrics=_SPAN_METRICS,
-        labels=_iob("MORFOLOGIA_NEOPLASIA"),
+        metrics=_OFFSET_METRICS,
+        labels=iob("MORFOLOGIA_NEOPLASIA"),
         tokens_per_example=33,
         licence="CC-BY-4.0",
         citation="Miranda-Escalada et al. 2020, Named Entity Recognition on Tumor Morphology (CANTEMIST)",
-        note="Sentences of dev-set1. 63 of 3,341 annotations overlap longer ones and are left out.",
+        note=(
+            "The documents of dev-set1, sentence by sentence. 63 of 3,341 annotations overlap longer ones: no tag can "
+            "find them, and the main score, by document offsets, counts them as missed. There is no English data "
+            "with this label."
+        ),
     ),
 )

@@ -1,24 +1,30 @@
-"""Multiple choice: commonsense and reading, the English intermediate tasks."""
+"""Multiple choice: commonsense and reading, the English intermediate tasks; XCOPA."""
 
 from __future__ import annotations
 
+from adapterstilts.tasks.declare import PARQUET, hub
 from adapterstilts.tasks.spec import Format, HubSource, Split, TaskSpec
 
 
 def _hellaswag(split: str, examples: int) -> Split:
-    format = Format("hub", {"context": "ctx", "choices": "endings", "id": "ind"})
+    # Several examples come from one video or one article.
+    format = Format("hub", {"context": "ctx", "choices": "endings", "id": "ind", "group": "source_id"})
     return Split(HubSource("Rowan/hellaswag", None, split), format, examples=examples)
 
 
 def _cosmos(split: str, examples: int) -> Split:
-    format = Format("hub", {"choices": "answer0,answer1,answer2,answer3"})
-    source = HubSource("allenai/cosmos_qa", None, split, ref="refs/convert/parquet")
-    return Split(source, format, examples=examples)
+    columns = {"choices": "answer0,answer1,answer2,answer3", "group": "context"}
+    return hub("allenai/cosmos_qa", None, split, examples, columns, ref=PARQUET)
 
 
 def _commonsense(split: str, examples: int) -> Split:
     format = Format("hub", {"choices": "choices.text", "label": "answerKey"})
     return Split(HubSource("tau/commonsense_qa", None, split), format, examples=examples)
+
+
+def _xcopa(language: str, split: str, examples: int) -> Split:
+    columns = {"context": "premise", "choices": "choice1,choice2", "id": "idx"}
+    return hub("cambridgeltl/xcopa", language, split, examples, columns)
 
 
 TASKS: tuple[TaskSpec, ...] = (
@@ -54,5 +60,23 @@ TASKS: tuple[TaskSpec, ...] = (
         tokens_per_example=110,
         licence="MIT",
         citation="Talmor et al. 2019, CommonsenseQA: A Challenge Targeting Commonsense Knowledge",
+    ),
+    TaskSpec(
+        name="xcopa",
+        kind="multiple_choice",
+        domain="general",
+        splits={
+            language: {
+                "validation": _xcopa(language, "validation", 100),
+                "test": _xcopa(language, "test", 500),
+            }
+            for language in ("et", "ht", "id", "it", "qu", "sw", "ta", "th", "tr", "vi", "zh")
+        },
+        metrics=("accuracy",),
+        train_task="copa",
+        tokens_per_example=50,
+        licence="CC-BY-4.0",
+        citation="Ponti et al. 2020, XCOPA: A Multilingual Dataset for Causal Commonsense Reasoning",
+        note="Translations of COPA's validation and test parts. The question is the word cause or effect.",
     ),
 )

@@ -1,34 +1,17 @@
-"""Tasks that need no network: small English ones, and parts of XTREME, from the files of their repositories.
+"""Small English tasks that need no network, from the files of their repositories; XCOPA's files.
 
 The paths are looked up beside the recipe and below ``--data-dir``: a folder for each data set, in it the
-files as its repository has them. XTREME strips the labels of its test files, so that ``-files`` tasks test on
-what is labelled, and say so.
+files as its repository has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from adapterstilts.tasks.declare import files
 from adapterstilts.tasks.library.nli import NLI_LABELS
-from adapterstilts.tasks.library.tagging import UPOS, WIKIANN
-from adapterstilts.tasks.spec import FileSource, Format, Json, Split, TaskSpec
+from adapterstilts.tasks.spec import Json, Split, TaskSpec
 
-_EM_F1 = ("squad_em_f1", "squad_f1", "squad_em")
-_SPAN_METRICS = ("span_f1", "strict_span_f1")
-_XNLI = ("ar", "de", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "vi", "zh")
-_PANX = ("ar", "de", "es", "fr", "hi", "ru", "sw", "tr", "vi", "zh")
-_XQUAD = ("ar", "de", "en", "es", "hi", "th", "vi", "zh")
+_METRICS = ("accuracy", "macro_f1", "ece")
 _XCOPA = ("id", "it", "sw", "th", "tr", "vi", "zh")
-
-
-def _file(
-    path: str,
-    examples: int,
-    type: str,
-    columns: Mapping[str, str] | None = None,
-    options: Mapping[str, Json] | None = None,
-) -> Split:
-    return Split(FileSource((path,)), Format(type, columns or {}, options or {}), examples=examples)
 
 
 def _sick(part: str, examples: int) -> Split:
@@ -38,34 +21,38 @@ def _sick(part: str, examples: int) -> Split:
         "label": "entailment_judgment",
         "id": "pair_ID",
     }
-    return _file(f"sick2014/SICK_{part}.txt", examples, "tsv", columns)
+    return files(f"sick2014/SICK_{part}.txt", "tsv", examples, columns)
 
 
 def _rte(part: str, examples: int) -> Split:
     columns = {"text": "sentence1", "text_pair": "sentence2", "id": "index"}
-    return _file(f"rte/{part}.tsv", examples, "tsv", columns, {"quoting": "none"})
+    return files(f"rte/{part}.tsv", "tsv", examples, columns, quoting="none")
 
 
-def _xnli(language: str) -> dict[str, Split]:
-    columns = {"text": "premise", "text_pair": "hypothesis"}
-    options: dict[str, Json] = {"header": ["premise", "hypothesis", "label"]}
-    return {"test": _file(f"xnli/dev-{language}.tsv", 2_490, "tsv", columns, options)}
+def _conj(part: str, examples: int) -> Split:
+    columns = {"text": "Premise", "text_pair": "Hypothesis", "label": "Label"}
+    return files(f"conjnli/{part}.tsv", "tsv", examples, columns)
+
+
+def _revised(part: str, examples: int) -> Split:
+    columns = {"text": "sentence1", "text_pair": "sentence2", "label": "gold_label"}
+    return files(f"counterfactual-nli/all_combined/{part}.tsv", "tsv", examples, columns, quoting="csv")
 
 
 def _mrpc(part: str, examples: int) -> Split:
     columns = {"text": "#1 String", "text_pair": "#2 String", "label": "Quality"}
-    return _file(f"mrpc/msr-para-{part}.tsv", examples, "tsv", columns, {"quoting": "none"})
+    return files(f"mrpc/msr-para-{part}.tsv", "tsv", examples, columns, quoting="none")
 
 
 def _codah(part: str, examples: int) -> Split:
-    options: dict[str, Json] = {"header": ["category", "prompt", "a0", "a1", "a2", "a3", "label"]}
     columns = {"context": "prompt", "choices": "a0,a1,a2,a3"}
-    return _file(f"codah/cv_split/fold_0/{part}.tsv", examples, "tsv", columns, options)
+    header: Json = ["category", "prompt", "a0", "a1", "a2", "a3", "label"]
+    return files(f"codah/cv_split/fold_0/{part}.tsv", "tsv", examples, columns, header=header)
 
 
 def _copa(path: str, examples: int) -> Split:
     columns = {"context": "premise", "choices": "choice1,choice2", "id": "idx"}
-    return _file(path, examples, "jsonl", columns)
+    return files(path, "jsonl", examples, columns)
 
 
 def _xcopa(language: str) -> dict[str, Split]:
@@ -76,12 +63,14 @@ def _xcopa(language: str) -> dict[str, Split]:
     }
 
 
-def _panx(name: str, examples: int) -> Split:
-    return _file(f"panx/{name}.tsv", examples, "conll")
+def _cosmos(portion: tuple[int, int], examples: int) -> Split:
+    columns = {"choices": "answer0,answer1,answer2,answer3", "group": "context"}
+    return files("cosmosqa/valid.csv", "csv", examples, columns, portion)
 
 
-def _squad(path: str, examples: int) -> Split:
-    return _file(path, examples, "squad")
+def _squad(part: str, examples: int) -> Split:
+    paths = tuple(f"squad-cs224n/{part}.{kind}" for kind in ("context", "question", "answer", "span"))
+    return files(paths, "squad_tokens", examples)
 
 
 TASKS: tuple[TaskSpec, ...] = (
@@ -96,7 +85,7 @@ TASKS: tuple[TaskSpec, ...] = (
                 "test": _sick("test_annotated", 4_927),
             }
         },
-        metrics=("accuracy", "macro_f1"),
+        metrics=_METRICS,
         labels=NLI_LABELS,
         label_map={label.upper(): label for label in NLI_LABELS},
         tokens_per_example=28,
@@ -108,24 +97,43 @@ TASKS: tuple[TaskSpec, ...] = (
         kind="classification",
         domain="general",
         splits={"en": {"train": _rte("train", 2_490), "validation": _rte("dev", 277)}},
-        metrics=("accuracy",),
+        metrics=("accuracy", "ece"),
         labels=("entailment", "not_entailment"),
         tokens_per_example=80,
         licence="research use (GLUE)",
         citation="Dagan et al. 2005, Recognising Textual Entailment; Wang et al. 2019, GLUE",
     ),
     TaskSpec(
-        name="xnli-files",
+        name="conjnli",
         kind="classification",
         domain="general",
-        splits={language: _xnli(language) for language in _XNLI},
-        metrics=("accuracy", "macro_f1"),
+        splits={
+            "en": {"train": _conj("adversarial_train_15k", 15_000), "validation": _conj("conj_dev", 623)}
+        },
+        metrics=_METRICS,
         labels=NLI_LABELS,
-        train_task="sick",
-        tokens_per_example=46,
-        licence="CC-BY-NC-4.0",
-        citation="Conneau et al. 2018, XNLI: Evaluating Cross-lingual Sentence Representations",
-        note="Tests on the validation part in XTREME's layout, and trains on SICK: not comparable with xnli.",
+        tokens_per_example=54,
+        licence="MIT (repository); text from Wikipedia, SNLI and MultiNLI",
+        citation="Saha et al. 2020, ConjNLI: Natural Language Inference Over Conjunctive Sentences",
+        note="The training part is made by rules, the validation part by people.",
+    ),
+    TaskSpec(
+        name="counterfactual-nli",
+        kind="classification",
+        domain="general",
+        splits={
+            "en": {
+                "train": _revised("train", 8_330),
+                "validation": _revised("dev", 1_000),
+                "test": _revised("test", 2_000),
+            }
+        },
+        metrics=_METRICS,
+        labels=NLI_LABELS,
+        tokens_per_example=30,
+        licence="Apache-2.0; CC-BY-SA-4.0 (SNLI)",
+        citation="Kaushik et al. 2020, Learning the Difference that Makes a Difference with Counterfactual Data",
+        note="Pairs of SNLI and four revisions of each, which change its label. A part of snli is in it.",
     ),
     TaskSpec(
         name="mrpc",
@@ -138,7 +146,7 @@ TASKS: tuple[TaskSpec, ...] = (
                 "test": _mrpc("test", 1_725),
             }
         },
-        metrics=("accuracy", "f1@same"),
+        metrics=("accuracy", "f1@same", "ece"),
         labels=("different", "same"),
         label_map={"0": "different", "1": "same"},
         tokens_per_example=56,
@@ -177,67 +185,30 @@ TASKS: tuple[TaskSpec, ...] = (
         tokens_per_example=50,
         licence="BSD-2-Clause (COPA), CC-BY-4.0 (XCOPA)",
         citation="Roemmele et al. 2011, Choice of Plausible Alternatives; Ponti et al. 2020, XCOPA",
-        note="COPA in English, XCOPA elsewhere. The question is the word cause or effect after the premise.",
+        note="COPA in English, seven languages of XCOPA elsewhere. The question is the word cause or effect.",
     ),
     TaskSpec(
-        name="panx-files",
-        kind="tagging",
+        name="cosmosqa-files",
+        kind="multiple_choice",
         domain="general",
-        splits={
-            "en": {"train": _panx("train-en", 20_000), "test": _panx("dev-en", 10_000)},
-            **{
-                language: {"test": _panx(f"dev-{language}", 1_000 if language in ("hi", "sw") else 10_000)}
-                for language in _PANX
-            },
-        },
-        metrics=_SPAN_METRICS,
-        labels=WIKIANN,
-        tokens_per_example=16,
-        licence="ODC-By (annotation), CC-BY-SA (text)",
-        citation="Pan et al. 2017, Cross-lingual Name Tagging; split of Rahimi et al. 2019",
-        note="Tests on the validation part in XTREME's layout: not comparable with panx.",
+        splits={"en": {"train": _cosmos((0, 80), 2_412), "validation": _cosmos((80, 100), 573)}},
+        metrics=("accuracy",),
+        tokens_per_example=480,
+        licence="CC-BY-4.0",
+        citation="Huang et al. 2019, Cosmos QA: Reading Comprehension with Commonsense Reasoning",
+        note="The validation part of cosmosqa, cut 80 to 20 by passage: not comparable with cosmosqa.",
     ),
     TaskSpec(
-        name="masakhane-pos",
-        kind="tagging",
-        domain="general",
-        splits={
-            "sw": {
-                "validation": _file("masakhane-pos/swa/dev.txt", 138, "conll", options={"separator": " "}),
-                "test": _file("masakhane-pos/swa/test.txt", 553, "conll", options={"separator": " "}),
-            }
-        },
-        metrics=("token_accuracy", "udpos_f1"),
-        labels=UPOS,
-        train_task="udpos",
-        tokens_per_example=46,
-        licence="CC-BY-NC-4.0",
-        citation="Dione et al. 2023, MasakhaPOS: Part-of-Speech Tagging for African Languages",
-    ),
-    TaskSpec(
-        name="tydiqa-files",
+        name="squad-files",
         kind="span_qa",
         domain="general",
         splits={
-            "en": {"train": _squad("tydiqa/tydiqa-goldp-v1.1-train/tydiqa.goldp.en.train.json", 3_696)},
-            "sw": {"test": _squad("tydiqa/tydiqa-goldp-v1.1-train/tydiqa.goldp.sw.train.json", 2_755)},
+            "en": {"train": _squad("all_val/val", 4_284), "validation": _squad("small_train/train", 600)}
         },
-        metrics=_EM_F1,
+        metrics=("squad_em_f1", "squad_f1", "squad_em"),
         tokens_per_example=180,
-        licence="Apache-2.0",
-        citation="Clark et al. 2020, TyDi QA: A Benchmark for Information-Seeking Question Answering",
-        note="Tests on the Swahili training part, the one with answers: not comparable with tydiqa.",
-    ),
-    TaskSpec(
-        name="xquad-files",
-        kind="span_qa",
-        domain="general",
-        splits={language: {"test": _squad(f"xquad/xquad.{language}.json", 1_190)} for language in _XQUAD},
-        metrics=_EM_F1,
-        train_task="tydiqa-files",
-        tokens_per_example=210,
         licence="CC-BY-SA-4.0",
-        citation="Artetxe et al. 2020, On the Cross-lingual Transferability of Representations",
-        note="Trains on the English part of TyDiQA, not on SQuAD: not comparable with xquad.",
+        citation="Rajpurkar et al. 2016, SQuAD: 100,000+ Questions for Machine Comprehension of Text",
+        note="Tokenised questions of SQuAD's training part, as in the assignments of Stanford's CS224n.",
     ),
 )

@@ -6,7 +6,9 @@ from adapterstilts.tasks.spec import Format, HubSource, Split, TaskSpec
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 
-_PAIR = Format("hub", {"text": "premise", "text_pair": "hypothesis"})
+# A premise has three hypotheses: they are one unit of a resample.
+_PAIR = Format("hub", {"text": "premise", "text_pair": "hypothesis", "group": "premise"})
+_METRICS = ("accuracy", "macro_f1", "ece")
 _XNLI = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 
 
@@ -45,7 +47,7 @@ TASKS: tuple[TaskSpec, ...] = (
                 "test": _glue("validation_mismatched", 9_832),
             }
         },
-        metrics=("accuracy", "macro_f1"),
+        metrics=_METRICS,
         labels=NLI_LABELS,
         tokens_per_example=42,
         licence="OANC and others (see the data set's card)",
@@ -63,7 +65,7 @@ TASKS: tuple[TaskSpec, ...] = (
                 "test": _snli("test", 9_824),
             }
         },
-        metrics=("accuracy", "macro_f1"),
+        metrics=_METRICS,
         labels=NLI_LABELS,
         label_map={"-1": None},
         tokens_per_example=28,
@@ -82,7 +84,7 @@ TASKS: tuple[TaskSpec, ...] = (
                 "test": _anli("test", 3_200),
             }
         },
-        metrics=("accuracy", "macro_f1"),
+        metrics=_METRICS,
         labels=NLI_LABELS,
         tokens_per_example=95,
         licence="CC-BY-NC-4.0",
@@ -101,7 +103,7 @@ TASKS: tuple[TaskSpec, ...] = (
                 ),
             }
         },
-        metrics=("accuracy", "macro_f1"),
+        metrics=_METRICS,
         labels=NLI_LABELS,
         label_map={"-1": None},
         tokens_per_example=43,
@@ -115,17 +117,22 @@ TASKS: tuple[TaskSpec, ...] = (
         domain="general",
         splits={
             language: {
+                "train": _xnli(language, "train", 392_702),
                 "validation": _xnli(language, "validation", 2_490),
                 "test": _xnli(language, "test", 5_010),
             }
             for language in _XNLI
         },
-        metrics=("accuracy", "macro_f1"),
+        metrics=_METRICS,
         labels=NLI_LABELS,
         train_task="mnli",
         tokens_per_example=46,
         licence="CC-BY-NC-4.0",
         citation="Conneau et al. 2018, XNLI: Evaluating Cross-lingual Sentence Representations",
-        note="Translations of one English text; a target of XTREME.",
+        note=(
+            "Validation and test are translations of one English text, by people; rows of a number belong together. "
+            "The training parts but the English one are machine translations of MNLI: translate-train, not zero-shot; "
+            "as intermediates they are MNLI in another language. A target of XTREME."
+        ),
     ),
 )

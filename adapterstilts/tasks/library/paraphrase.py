@@ -19,10 +19,8 @@ def _paws(language: str, split: str, examples: int) -> Split:
 
 
 def _paws_splits(language: str) -> dict[str, Split]:
-    # The training parts of the other languages are machine translations: not zero-shot.
-    train = {"train": _paws(language, "train", 49_401)} if language == "en" else {}
     return {
-        **train,
+        "train": _paws(language, "train", 49_401),
         "validation": _paws(language, "validation", 2_000),
         "test": _paws(language, "test", 2_000),
     }
@@ -34,7 +32,7 @@ TASKS: tuple[TaskSpec, ...] = (
         kind="classification",
         domain="general",
         splits={"en": {"train": _qqp("train", 363_846), "validation": _qqp("validation", 40_430)}},
-        metrics=("accuracy", "f1@duplicate"),
+        metrics=("accuracy", "f1@duplicate", "ece"),
         labels=("not_duplicate", "duplicate"),
         tokens_per_example=33,
         licence="Quora's terms of service, non-commercial",
@@ -45,12 +43,16 @@ TASKS: tuple[TaskSpec, ...] = (
         kind="classification",
         domain="general",
         splits={language: _paws_splits(language) for language in _PAWS_LANGUAGES},
-        metrics=("accuracy", "f1@same"),
+        metrics=("accuracy", "f1@same", "ece"),
         labels=("different", "same"),
         label_map={"0": "different", "1": "same"},
         tokens_per_example=62,
         licence="free use with attribution to Google",
         citation="Yang et al. 2019, PAWS-X: A Cross-lingual Adversarial Dataset",
-        note="Some rows hold the placeholder NS, always labelled different. A target of XTREME.",
+        note=(
+            "Some rows hold the placeholder NS, always labelled different. Validation and test are translations of "
+            "one English text, by people. The training parts but the English one are machine translations: "
+            "translate-train, not zero-shot. A target of XTREME."
+        ),
     ),
 )

@@ -1,0 +1,55 @@
+"""Masked language modelling: which subwords are hidden, drawn anew at every step (Devlin et al. 2019)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adapterstilts.data.tensors import Batch
+
+_SHARE = 0.15
+_MASKED, _RANDOM = 0.8, 0.1
+# <s> <pad> </s> <unk>, which XLM-R's vocabulary begins with.
+_SPECIALS = 4
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A batch with hidden subwords.
+
+    Attributes:
+        input_ids: ``(sequences, length)`` as the model sees them.
+        chosen: ``(sequences, length)``, whether the subword has to be told.
+        answers: ``(chosen,)``, the subwords at these places.
+    """
+
+    input_ids: Tensor
+    chosen: Tensor
+    answers: Tensor
+
+
+def mask(batch: Batch, mask_id: int, vocabulary: int, seed: int) -> Masked:
+    """Return a batch of which 15 % of the subwords are chosen, at least one.
+
+    Of the chosen 80 % are replaced by `mask_id`, 10 % by a random subword, and 10 % stay.
+
+    Args:
+        batch: of plain text.
+        mask_id: the masking subword.
+        vocabulary: subwords that may stand in for others: ids below it, special ones aside.
+        seed: of the draw, which is the same on every device.
+    """
+    ids = batch.input_ids
+    generator = torch.Generator().manual_seed(seed)
+    draw = torch.rand(ids.shape, generator=generator)
+    fate = torch.rand(ids.shape, generator=generator).to(ids.device)
+    others = torch.randint(_SPECIALS, vocabulary, ids.shape, generator=generator).to(ids.device)
+    open_places = (batch.attention_mask == 1) & (ids >= _SPECIALS) & (ids != mask_id)
+    draw = draw.to(ids.device).masked_fill(~open_places, 2.0)
+    # A short batch may draw none: the loss of nothing is not a number.
+    chosen = ((draw < _SHARE) | (draw == draw.min())) & open_places
+    seen = torch.where(chosen & (fate < _MASKED), mask_id, ids)
+    seen = torch.where(chosen & (fate >= 1 - _RANDOM), others, seen)
+    return Masked(seen, chosen, ids[chosen])

@@ -1,0 +1,1 @@
+"""How fast the parts are that take the time, each beside the usual way in the same run."""
