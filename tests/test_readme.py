@@ -59,14 +59,23 @@ def test_the_reference_is_generated_from_the_schema() -> None:
 
 def test_the_recipe_of_the_how_to_is_a_recipe(tmp_path: Path) -> None:
     text = (PROJECT / "docs" / "own-data.md").read_text(encoding="utf-8")
-    whole, part = blocks(text, "yaml")
+    whole, licensed, part = blocks(text, "yaml")
     path = tmp_path / "reviews.yaml"
     path.write_text(whole, encoding="utf-8")
     assert load(str(path)).file.name == "reviews"
     # The second block is to stand in the first one's place, with the names that it uses.
-    changed = {**read_yaml(whole, "whole"), **read_yaml(part, "part"), "methods": ["target", "stack(all, target)"]}
+    changed = {
+        **read_yaml(whole, "whole"),
+        **read_yaml(part, "part"),
+        "methods": ["target", "stack(all, target)"],
+    }
     path.write_text(json.dumps(changed), encoding="utf-8")
     assert [target.setting for target in load(str(path)).targets] == ["zero_shot", "few_shot"]
+    (tmp_path / "ccg").mkdir()
+    (tmp_path / "ccg" / "labels.txt").write_text("N\nNP\nN/N\n", encoding="utf-8")
+    tasks = {**changed["tasks"], **read_yaml(licensed, "licensed")["tasks"]}
+    path.write_text(json.dumps({**changed, "tasks": tasks, "intermediate": ["ccg"], "methods": ["target"]}))
+    assert load(str(path)).tasks["ccg"].labels == ("N", "NP", "N/N")
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)

@@ -58,8 +58,9 @@ def verify(store: Path | None, as_json: bool) -> None:
 
 
 @command.command("gc")
+@click.option("--cache", is_flag=True, help="Remove derived data, too; they are made again when needed.")
 @store_option
-def collect_garbage(store: Path | None) -> None:
+def collect_garbage(cache: bool, store: Path | None) -> None:
     """Remove abandoned workspaces, used checkpoints and copies that were set aside."""
-    removed = Store(Options(store=store).store_root).collect_garbage()
-    click.echo(f"removed {len(removed)} folders")
+    removed = Store(Options(store=store).store_root).collect_garbage(cache=cache)
+    click.echo(f"removed {len(removed)} folders and files")

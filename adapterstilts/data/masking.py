@@ -11,7 +11,7 @@ from adapterstilts.data.tensors import Batch
 
 _SHARE = 0.15
 _MASKED, _RANDOM = 0.8, 0.1
-# <s> <pad> </s> <unk>, which XLM-R's vocabulary begins with.
+# <s> <pad> </s> <unk>, which XLM-R's vocabulary begins with; so padding is never chosen either.
 _SPECIALS = 4
 
 
@@ -46,7 +46,7 @@ def mask(batch: Batch, mask_id: int, vocabulary: int, seed: int) -> Masked:
     draw = torch.rand(ids.shape, generator=generator)
     fate = torch.rand(ids.shape, generator=generator).to(ids.device)
     others = torch.randint(_SPECIALS, vocabulary, ids.shape, generator=generator).to(ids.device)
-    open_places = (batch.attention_mask == 1) & (ids >= _SPECIALS) & (ids != mask_id)
+    open_places = (ids >= _SPECIALS) & (ids != mask_id)
     draw = draw.to(ids.device).masked_fill(~open_places, 2.0)
     # A short batch may draw none: the loss of nothing is not a number.
     chosen = ((draw < _SHARE) | (draw == draw.min())) & open_places

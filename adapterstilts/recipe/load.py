@@ -33,11 +33,31 @@ def load(reference: str, overrides: Sequence[str] | Mapping[str, Any] = ()) -> R
     data = read_yaml(text, str(path))
     for place, value in parse_overrides(overrides).items():
         apply_override(data, place, value)
+    _read_label_files(data, path)
     try:
         file = RecipeFile.model_validate(data)
     except pydantic.ValidationError as error:
         raise RecipeError(*_shape_faults(error, path)) from error
     return check(path, file)
+
+
+def _read_label_files(data: dict[str, Any], path: Path) -> None:
+    """Put the lines of a file in the place of its path under ``labels``: some tasks have hundreds of labels."""
+    tasks = data.get("tasks")
+    faults: list[Fault] = []
+    for name, task in tasks.items() if isinstance(tasks, dict) else ():
+        if not isinstance(task, dict) or not isinstance(task.get("labels"), str):
+            continue
+        file = path.parent / task["labels"]
+        try:
+            lines = file.read_text(encoding="utf-8-sig").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            remedy = "list the labels, or name a UTF-8 file beside the recipe with one a line"
+            faults.append(Fault(f"{path}: tasks.{name}.labels", f"{file} cannot be read: {error}", remedy))
+        else:
+            task["labels"] = [line.strip() for line in lines if line.strip()]
+    if faults:
+        raise RecipeError(*faults)
 
 
 def _shape_faults(error: pydantic.ValidationError, path: Path) -> list[Fault]:

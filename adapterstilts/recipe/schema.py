@@ -199,7 +199,8 @@ class TaskSection(Section):
     domain: str = Field("general", description="domain in the results: biomedical, social ...")
     labels: list[str] = Field(
         [],
-        description="the label list, in the head's order; of tagging all tags (O, B-X, I-X ...); for multiple choice "
+        description="the label list, in the head's order, or a file beside the recipe with one a line; "
+        "of tagging all tags (O, B-X, I-X ...); for multiple choice "
         "the names of the options, if they have some; other kinds have none",
     )
     label_map: dict[str, str | None] = Field(

@@ -10,6 +10,7 @@ from adapterstilts.report.document import document
 from adapterstilts.report.html import to_html
 from adapterstilts.report.markdown import to_markdown
 from adapterstilts.report.overlaps import Met
+from adapterstilts.report.parts import scores_by_part
 from adapterstilts.report.rows import ResultRow, read_rows, to_frame, write_rows
 from adapterstilts.report.table import TransferTable
 from adapterstilts.report.text import table_text
@@ -68,7 +69,8 @@ def write_report(
 
     write_rows(out / RESULTS_FILE, rows)
     table = transfer_table(rows, predictions, baseline=baseline, samples=samples, labels=labels)
-    blocks = document(table, rows, recipe=recipe, notes=notes, overlaps=overlaps)
+    parts = {target.name: scores_by_part(target, rows, predictions) for target in table.targets}
+    blocks = document(table, rows, recipe=recipe, notes=notes, overlaps=overlaps, parts=parts)
     plots = draw(table)
     images = {name: files["svg"] for name, files in plots.items()}
     save_plots(out / PLOTS_FOLDER, plots)

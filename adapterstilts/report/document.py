@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from adapterstilts.report import prose
@@ -19,8 +20,11 @@ from adapterstilts.report.display import (
 from adapterstilts.report.footnotes import Footnotes
 from adapterstilts.report.others import other_metrics
 from adapterstilts.report.overlaps import Met
+from adapterstilts.report.parts import METRIC
 from adapterstilts.report.rows import ResultRow
 from adapterstilts.report.table import Estimate, Target, TransferCell, TransferTable, excludes_zero
+
+NO_PARTS: Mapping[str, Mapping[str, Mapping[str, float]]] = MappingProxyType({})
 
 # So many languages side by side can still be read.
 _GAINS_A_TABLE, _SCORES_A_TABLE = 5, 12
@@ -107,6 +111,7 @@ def document(
     recipe: str,
     notes: Sequence[str] = (),
     overlaps: Sequence[Met] = (),
+    parts: Mapping[str, Mapping[str, Mapping[str, float]]] = NO_PARTS,
 ) -> list[Block]:
     """Return the blocks of a report.
 
@@ -116,6 +121,7 @@ def document(
         recipe: its name.
         notes: sentences that go under the title, as warnings.
         overlaps: what was found of test data in training data.
+        parts: target -> part of its data -> method -> score.
     """
     footnotes = Footnotes.of(table)
     plots = figures(table)
@@ -128,7 +134,7 @@ def document(
     blocks += [Heading("Intervals", 2)]
     blocks += _bullets([*prose.coverage_lines(table), _BOLD, *prose.caution_lines(table)])
     for target in table.targets:
-        blocks += _target(table, target, _of(plots, target), rows)
+        blocks += _target(table, target, _of(plots, target), rows, parts.get(target.name, {}))
     blocks += _overlaps(overlaps)
     blocks += [Heading("How to repeat this", 2), Paragraph(_REPEAT), Command(prose.REPEAT)]
     return [*blocks, *_bullets(prose.provenance_lines(rows))]
@@ -171,7 +177,11 @@ def _bullets(items: Iterable[str], *, notes: bool = False) -> list[Block]:
 
 
 def _target(
-    table: TransferTable, target: Target, plots: Sequence[Figure], rows: Sequence[ResultRow]
+    table: TransferTable,
+    target: Target,
+    plots: Sequence[Figure],
+    rows: Sequence[ResultRow],
+    parts: Mapping[str, Mapping[str, float]],
 ) -> list[Block]:
     blocks: list[Block] = [Heading(target.name, 2)]
     blocks += _bullets([*prose.target_facts(table, target), *prose.relation_lines(table, target)])
@@ -187,6 +197,8 @@ def _target(
             _other_grid(table, others),
             Paragraph(_OTHERS),
         ]
+    if parts:
+        blocks += [Heading(f"{target.name}: {METRIC} by part", 3), _parts_grid(table, parts)]
     if costs := _of(plots, target, "cost"):
         blocks += [Heading(f"{target.name}: cost", 3), *costs, _costs(table, target), Paragraph(_COST)]
     return blocks
@@ -293,6 +305,14 @@ def _other_grid(table: TransferTable, others: Mapping[str, Mapping[str, float]])
         for method in table.methods
     )
     return Grid(("method", *others), rows)
+
+
+def _parts_grid(table: TransferTable, parts: Mapping[str, Mapping[str, float]]) -> Grid:
+    rows = tuple(
+        (_plain(part), *(_plain(f"{own[m]:.3f}" if m in own else "-") for m in table.methods))
+        for part, own in sorted(parts.items())
+    )
+    return Grid(("part", *table.methods), rows)
 
 
 def _costs(table: TransferTable, target: Target) -> Grid:

@@ -214,13 +214,16 @@ class Store:
                 found += error.faults
         return found
 
-    def collect_garbage(self) -> list[Path]:
+    def collect_garbage(self, *, cache: bool = False) -> list[Path]:
         """Remove what no artifact needs: abandoned workspaces, used checkpoints, what was set aside.
 
         A workspace whose stage is being run now (its lock is held) is left alone.
 
+        Args:
+            cache: whether derived data go as well, which are made again when they are needed.
+
         Returns:
-            The removed folders.
+            The removed folders and files.
         """
         removed: list[Path] = []
         for path in [*(self.root / "staging").glob("*"), *(self.root / "checkpoints").glob("*")]:
@@ -229,8 +232,13 @@ class Store:
             if leftover and self._is_idle(key):
                 removed.append(path)
         removed += (self.root / "aside").glob("*")
+        if cache:
+            removed += (path for path in self.cache.glob("*/*") if path.is_dir() or path.suffix == ".json")
         for path in removed:
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         return removed
 
     def _is_idle(self, key: str) -> bool:

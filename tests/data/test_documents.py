@@ -36,7 +36,7 @@ def test_two_documents_of_one_name_are_refused(notes: Path) -> None:
 @pytest.mark.parametrize("place", ["more/empty", "missing.txt"])
 def test_no_text_is_an_error(notes: Path, place: str) -> None:
     (notes / "more" / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no .txt file"):
+    with pytest.raises(DataError, match=r"holds no \.txt file"):
         documents_in(notes / place)
 
 

@@ -88,6 +88,17 @@ def test_a_token_opens_an_answer_in_the_window_with_most_around_it() -> None:
     assert here == [[0, 1, 2], [1, 2], [1, 2], [1, 2]]
 
 
+def test_of_windows_that_show_as_much_the_first_opens() -> None:
+    # Tokens 0-4, 2-6, 4-8: tokens 3 and 5 have one token beside them in two windows.
+    encoded = encoded_of(row_of(PASSAGE), length=11, stride=2)
+    opens = [encoded.token_values("opens", unit)[5:-1].tolist() for unit in range(3)]
+    assert [[n for n, chosen in enumerate(one) if chosen] for one in opens] == [
+        [0, 1, 2, 3],
+        [2, 3],
+        [2, 3, 4],
+    ]
+
+
 @given(st.integers(1, 60), st.integers(9, 30), st.integers(1, 12))
 @examples(max_examples=60, deadline=None, database=None)
 def test_each_token_of_a_passage_opens_an_answer_in_one_window(size: int, length: int, stride: int) -> None:

@@ -51,7 +51,7 @@ def test_no_annotation_moves_a_token_or_a_sentence(
         for token, tag in zip(one["tokens"], one["tags"], strict=True)  # type: ignore[call-overload]
     ]
     assert [token for token, tag in pairs if tag != "O"] == tagged
-    assert [tag for _, tag in pairs if tag != "O"][0] == "B-X"
+    assert next(tag for _, tag in pairs if tag != "O") == "B-X"
     assert tally.repaired[INEXACT] == inexact
     start = TEXT.index(text)
     assert [span for one in annotated for span in one["spans"]] == [(start, start + len(text), "X")]  # type: ignore[attr-defined]

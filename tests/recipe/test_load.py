@@ -39,6 +39,18 @@ def own(**changes: Any) -> dict[str, Any]:
 # ---- what a good recipe becomes
 
 
+def test_labels_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("\ufeffnorth\r\n\r\n south \nwest\n", encoding="utf-8")
+    recipe = loaded(tmp_path, tasks=own(labels="labels.txt"))
+    assert recipe.tasks["topics"].labels == ("north", "south", "west")
+
+
+def test_a_file_of_labels_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, tasks=own(labels="label.txt"))
+    assert fault.startswith("tasks.topics.labels: ")
+    assert "label.txt cannot be read" in fault
+
+
 def test_a_recipe_is_its_tasks_and_expanded_methods(tmp_path: Path) -> None:
     recipe = loaded(tmp_path)
     assert [str(method) for method in recipe.methods] == [

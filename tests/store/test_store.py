@@ -327,6 +327,19 @@ def test_garbage_is_what_no_artifact_needs(store: Store) -> None:
     assert store.collect_garbage() == []
 
 
+def test_the_cache_goes_only_on_request(store: Store) -> None:
+    encoding, figure = store.cache / "encoded" / "k", store.cache / "overlap" / "k.json"
+    encoding.mkdir(parents=True)
+    (encoding / "tokens.npy").write_bytes(b"1")
+    figure.parent.mkdir()
+    figure.write_text("{}", encoding="utf-8")
+    kept = store.cache / "throughput.json"
+    kept.write_text("{}", encoding="utf-8")
+    assert store.collect_garbage() == []
+    assert set(store.collect_garbage(cache=True)) == {encoding, figure}
+    assert not encoding.exists() and not figure.exists() and kept.exists()
+
+
 def test_garbage_leaves_a_stage_that_runs_now_alone(store: Store, holder: IO[str]) -> None:
     running, abandoned = (store.root / "staging" / f"{key}.deadbeef" for key in (KEY, OTHER))
     running.mkdir()

@@ -7,7 +7,7 @@ a line, a tab between them and an empty line after each sentence::
     tasks:
       ccg:
         kind: tagging
-        labels: [N, NP, "N/N", "NP/N", "(S\NP)/NP", ...]   # every category of the training part
+        labels: ccg/labels.txt      # every category of the training part, one a line
         metrics: [token_accuracy]
         languages: {en: {train: ccg/train.tsv, validation: ccg/dev.tsv}}
         format: {type: conll}
