@@ -51,7 +51,7 @@ class AdapterSpec:
 
     Attributes:
         config: name of the configuration, for example ``seq_bn`` (Pfeiffer et al. 2020).
-        reduction_factor: hidden size divided by the bottleneck's.
+        reduction_factor: hidden size divided by the bottleneck's; 1 where the configuration has none.
         skip_layers: the lowest n layers carry no adapter.
         options: what else the configuration is told: rank and scale of LoRA, length of a prefix ...
     """
@@ -284,6 +284,37 @@ class FullFinetune:
 
 
 @dataclass(frozen=True)
+class TrainHead:
+    """Train a fresh head on the bare, frozen backbone."""
+
+    backbone: BackboneSpec
+    data: tuple[TaskData, ...]
+    training: TrainingSpec
+    numerics: Numerics
+    seed: int
+    role: Role
+    kind: str = "train_head"
+    version: int = 1
+    validation: tuple[TaskData, ...] = field(default=(), metadata={"omit_default": True})
+    selection: tuple[str, ...] = field(default=(), metadata={"omit_default": True})
+    continues: bool = field(default=False, metadata={"omit_default": True})
+
+
+@dataclass(frozen=True)
+class ImportAdapter:
+    """An adapter that was trained elsewhere, checked against the backbone.
+
+    Attributes:
+        content: digest of its files.
+    """
+
+    backbone: BackboneSpec
+    content: str
+    kind: str = "import_adapter"
+    version: int = 1
+
+
+@dataclass(frozen=True)
 class RandomAdapter:
     """An adapter that is never trained: a control of equal size."""
 
@@ -321,8 +352,8 @@ class Evaluate:
     """Predict and score one split of one language.
 
     Attributes:
-        composition: ``model`` for a trained model with its head; over ``x0`` ... for adapters without one;
-            ``stack()`` for the bare backbone.
+        composition: ``model`` for a trained model with its head, whose adapters at the positions ``x0`` ... the
+            stage's own inputs replace; over ``x0`` ... for adapters without a head; ``stack()`` for the bare backbone.
         language: of the data; some official scores depend on it.
         metrics: names, the main one first.
         retrieval: for retrieval tasks only.
@@ -343,13 +374,15 @@ class Evaluate:
     stride: int | None = field(default=None, metadata={"omit_default": True})
 
 
-TrainingStage = TrainAdapter | TrainFusion | FullFinetune
+TrainingStage = TrainAdapter | TrainFusion | TrainHead | FullFinetune
 StageSpec = (
     ConvertBackbone
     | TrainAdapter
     | TrainFusion
+    | TrainHead
     | FullFinetune
     | AverageAdapters
+    | ImportAdapter
     | RandomAdapter
     | Majority
     | Evaluate

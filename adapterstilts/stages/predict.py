@@ -26,7 +26,7 @@ from adapterstilts.stages.evaluate import trained_model
 from adapterstilts.stages.inference import predict
 from adapterstilts.store.store import Artifact, Store, default_root
 
-_TRAINED_KINDS = ("train_adapter", "train_fusion", "full_finetune")
+_TRAINED_KINDS = ("train_adapter", "train_fusion", "train_head", "full_finetune")
 
 
 class Predictor:

@@ -1,4 +1,4 @@
-"""The training loop: one for adapters, fusions and whole models.
+"""The training loop: one for adapters, fusions, heads and whole models.
 
 AdamW with linear warm-up and decay, gradient clipping, bf16 autocast over fp32 parameters. A run that is
 killed goes on from its last checkpoint to the same bits: parameters, optimiser, generators and the place in
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from adapterstilts import killpoints
-from adapterstilts.data.batches import Schedule, derive_seed
+from adapterstilts.data.batches import Schedule, Step, derive_seed
 from adapterstilts.data.tensors import Batch, collate
 from adapterstilts.errors import DataError, Fault, Interrupted
 from adapterstilts.specs import Numerics, TrainingSpec
@@ -119,11 +119,11 @@ class _Run:
         """Step from where `progress` is to the end."""
         saved = last = time.monotonic()
         every = max(1, self.steps // _CURVE_POINTS)
-        for epoch, task, positions in self.schedule.batches(self.progress.step):
-            batch = collate(self.schedule.tasks[task], positions, self.device)
-            loss = self._step(batch, task)
+        for parts in self.schedule.by_step(self.progress.step):
+            epoch, loss = parts[0].epoch, self._step(parts)
             now = time.monotonic()
-            self._count(batch, now - last)
+            self.progress.step += 1
+            self.progress.seconds += now - last
             last = now
             if self.progress.step % every == 0 or self.progress.step == self.steps:
                 self._record(epoch, loss)
@@ -148,26 +148,41 @@ class _Run:
                     Fault(where, "stopped on request", "run the same command again to go on from here")
                 )
 
-    def _step(self, batch: Batch, task: int) -> float:
+    def _step(self, parts: Sequence[Step]) -> float:
+        """Take one optimiser step over the batches, each by its share of the examples, and return the mean loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.training.learning_rate * rate(
                 self.progress.step, self.steps, self.training.warmup
             )
-        seed = derive_seed(self.schedule.seed, self.schedule.role, f"step {self.progress.step}")
+        self.optimiser.zero_grad(set_to_none=True)
+        examples = sum(len(part.positions) for part in parts)
+        value = 0.0
+        for place, part in enumerate(parts):
+            share = len(part.positions) / examples
+            value += share * self._backward(part, place, share, last=place == len(parts) - 1)
+        nn.utils.clip_grad_norm_(self.model.parameters.values(), self.training.max_grad_norm)
+        self.optimiser.step()
+        return value
+
+    def _backward(self, part: Step, place: int, share: float, *, last: bool) -> float:
+        """Add a batch's gradients, and with those of the last one the regulariser's; return the batch's loss."""
+        batch = collate(self.schedule.tasks[part.task], part.positions, self.device)
+        purpose = f"step {self.progress.step}" + (f" batch {place}" if place else "")
         with autocast(self.device, self.numerics):
-            loss = self.model.loss(batch, task, seed)
+            loss = self.model.loss(
+                batch, part.task, derive_seed(self.schedule.seed, self.schedule.role, purpose)
+            )
         value = float(loss.detach())
         if not torch.isfinite(loss.detach()):
             rows = ", ".join(batch.ids[:8])
             raise DataError(
                 Fault(f"rows {rows}", f"the loss is {value}", "look at the rows, or lower learning_rate")
             )
-        extra = self.model.regulariser()
-        total = loss if extra is None else loss + extra
-        self.optimiser.zero_grad(set_to_none=True)
+        extra = self.model.regulariser() if last else None
+        total = loss * share if extra is None else loss * share + extra
         total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters.values(), self.training.max_grad_norm)
-        self.optimiser.step()
+        self.progress.examples += len(batch.sizes)
+        self.progress.tokens += batch.tokens
         return value
 
     def _is_due(self) -> bool:
@@ -190,12 +205,6 @@ class _Run:
             return False
         best.since += 1
         return self.training.patience is not None and best.since >= self.training.patience
-
-    def _count(self, batch: Batch, seconds: float) -> None:
-        self.progress.step += 1
-        self.progress.seconds += seconds
-        self.progress.examples += len(batch.sizes)
-        self.progress.tokens += batch.tokens
 
     def _record(self, epoch: int, loss: float) -> None:
         values: dict[str, float] = {
