@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from adapterstilts import compose
@@ -16,6 +16,13 @@ from adapterstilts.specs import AdapterSpec
 from adapterstilts.tasks.spec import TaskSpec
 
 _TRAINED_HERE = ("longer", "full_stilts", "placebo")
+# Where in a layer bottlenecks stand: behind the attention, behind the feed-forward block.
+_BOTTLENECKS: Mapping[str, tuple[str, ...]] = {
+    "seq_bn": ("output",),
+    "double_seq_bn": ("attention", "output"),
+    "compacter": ("attention", "output"),
+    "par_bn": ("output",),
+}
 _NO_FAMILIES: Mapping[str, Family] = MappingProxyType({})
 
 
@@ -35,6 +42,7 @@ def composition_faults(
         for fault in (
             *_control_faults(method, file, tasks, where),
             *_average_faults(method, file, where),
+            *_uneven_faults(method, file, where),
             *_idle_faults(method, file, where),
         )
     ]
@@ -136,6 +144,44 @@ def _average_faults(method: compose.Expression, file: RecipeFile, where: str) ->
                 f"{method}: {first} and {other} have different settings, so that their weights have no mean"
             )
             yield Fault(where, what, "give them the same `adapter`")
+
+
+def _uneven_faults(method: compose.Expression, file: RecipeFile, where: str) -> Iterator[Fault]:
+    """Yield where adapters of one kind stand side by side but not in the same places of the same layers."""
+    settings, expression = compose.unwrap(method)
+    specs = {name: spec for name, spec in _specs(file, settings, adapter_settings(file)).items() if spec}
+    for bound in _in_each_language(expression, file):
+        for group in _groups(bound):
+            if group.function not in ("fuse", "parallel"):
+                continue
+            known = [child for child in group.children if set(compose.leaves(child)) <= specs.keys()]
+            kinds = {METHODS[specs[name].config].family for child in known for name in compose.leaves(child)}
+            places = [_places([specs[name] for name in compose.leaves(child)]) for child in known]
+            other = next((i for i, place in enumerate(places) if place != places[0]), 0)
+            if other and len(kinds) == 1:
+                what = (
+                    f"{method}: {known[0]} and {known[other]} work in different layers, or places of a layer"
+                )
+                yield Fault(where, what, "give them the same `config` and `skip_layers`")
+
+
+def _places(specs: Sequence[AdapterSpec]) -> dict[str, int]:
+    """Return place in a layer -> the lowest layer in which one of the adapters works there."""
+    found: dict[str, int] = {}
+    for spec in specs:
+        for place in _places_of(spec):
+            found[place] = min(spec.skip_layers, found.get(place, spec.skip_layers))
+    return found
+
+
+def _places_of(spec: AdapterSpec) -> Sequence[str]:
+    if spec.config != "lora":
+        return _BOTTLENECKS.get(spec.config, (spec.config,))
+    options = {name: option.default for name, option in METHODS["lora"].options.items()} | dict(spec.options)
+    matrices = options["attn_matrices"]
+    assert isinstance(matrices, list)
+    blocks = [name for name in ("intermediate_lora", "output_lora") if options[name]]
+    return [*map(str, matrices), *blocks]
 
 
 def _idle_faults(method: compose.Expression, file: RecipeFile, where: str) -> Iterator[Fault]:

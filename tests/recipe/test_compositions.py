@@ -104,6 +104,49 @@ def test_an_average_needs_one_shape(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        ({"reduction_factor": 64}, True),
+        ({"skip_layers": 4}, False),
+        ({"config": "double_seq_bn"}, False),
+        ({"config": "compacter"}, False),
+    ],
+)
+@pytest.mark.parametrize("method", ["fuse(pairs, reply, target)", "stack(parallel(pairs, reply), target)"])
+def test_adapters_side_by_side_work_in_the_same_places(
+    settings: dict[str, Any], allowed: bool, method: str, tmp_path: Path
+) -> None:
+    own = [{"name": "pairs", "task": "pairs", "adapter": "own"}, "reply"]
+    changes = {**ALL, "adapters": {"own": settings}, "intermediate": own, "methods": ["target", method]}
+    if allowed:
+        load(str(write(tmp_path, recipe_data(**changes))))
+        return
+    (fault,) = faults(tmp_path, **changes)
+    assert fault.startswith(
+        f"methods[1]: {method}: pairs and reply work in different layers, or places of a layer"
+    )
+
+
+def test_a_stack_covers_what_its_parts_do(tmp_path: Path) -> None:
+    own = [{"name": "pairs", "task": "pairs", "adapter": "upper"}, "reply"]
+    changes = {**ALL, "adapters": {"upper": {"skip_layers": 4}}, "intermediate": own}
+    method = "stack(parallel(stack(tweets, pairs), reply), target)"
+    load(str(write(tmp_path, recipe_data(**changes, methods=["target", method]))))
+    (fault,) = faults(tmp_path, **changes, methods=["target", "stack(parallel(pairs, reply), target)"])
+    assert "work in different layers" in fault
+
+
+def test_loras_side_by_side_change_the_same_products(tmp_path: Path) -> None:
+    own = [{"name": "pairs", "task": "pairs", "adapter": "keys"}, "reply"]
+    keys = {"config": "lora", "options": {"attn_matrices": ["k", "v"]}}
+    changes = {**ALL, "adapters": {"keys": keys, "lora": {"config": "lora"}}, "intermediate": own}
+    (fault,) = faults(
+        tmp_path, **changes, methods=["target", "with(lora, stack(parallel(pairs, reply), target))"]
+    )
+    assert "pairs and reply work in different layers, or places of a layer" in fault
+
+
 PRETRAINED = {"pretrained": [{"name": "old", "path": "old"}]}
 
 
