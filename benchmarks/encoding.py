@@ -1,6 +1,6 @@
 """Tweets to subword ids, to disk and back, beside padded tensors made by the tokenizer alone.
 
-    python -m benchmarks.encoding [--texts 100000] [--repetitions 3] [--data DIR] [--json]
+    python -m benchmarks.encoding [--texts 100000] [--repetitions 3] [--data DIR] [--out FILE.json]
 
 The tweets are real ones, of the folders ``umsab`` and ``tweeteval`` in `--data`, ``$ADAPTERSTILTS_TEST_DATA`` or
 ``../shared/data``. There are fewer than 100,000, so that later passes over them end in the number of the pass:
@@ -32,6 +32,7 @@ from adapterstilts.data.encoding.settings import Settings
 from adapterstilts.data.encoding.tokens import Tokenizer
 from adapterstilts.data.rows import TextRow
 from adapterstilts.errors import AdapterStiltsError, DataError, Fault
+from adapterstilts.files import replace_text
 from adapterstilts.machine import cpu_name
 from adapterstilts.model.tokenizers import load_tokenizer
 
@@ -198,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--texts", type=int, default=100_000, help="number of tweets")
     parser.add_argument("--repetitions", type=int, default=3, help="of either way")
     parser.add_argument("--data", type=Path, default=_data_folder(), help="folder of the data sets")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--out", type=Path, help="file for the result as JSON")
     chosen = parser.parse_args(arguments)
     try:
         texts = tweets(chosen.data, chosen.texts)
@@ -206,7 +207,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AdapterStiltsError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(json.dumps({**dataclasses.asdict(result), "rate": result.rate}) if chosen.json else page(result))
+    print(page(result))
+    if chosen.out:
+        ratios = {"texts_per_s": result.rate, "vs_usual": result.ratio}
+        data = {"benchmark": "encoding", "ratios": ratios, "result": dataclasses.asdict(result)}
+        replace_text(chosen.out, json.dumps(data, indent=1) + "\n")
     return 0
 
 

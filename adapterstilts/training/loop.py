@@ -7,6 +7,7 @@ the data are all restored, and the regulariser of a fusion is part of the loss, 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -197,7 +198,8 @@ class _Run:
         for tracker in self.control.trackers:
             tracker.log(self.progress.step, {"validation": score})
         best = self.progress.best
-        if best is None or score > best.score:
+        # A score that is no number beats nothing, and everything beats it.
+        if best is None or score > best.score or math.isnan(best.score):
             kept = {
                 name: parameter.detach().cpu().clone() for name, parameter in self.model.parameters.items()
             }

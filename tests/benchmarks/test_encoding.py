@@ -84,15 +84,16 @@ def test_the_page_says_what_was_measured(
 
 
 def test_a_program_gets_one_object(
-    benchmark: Any, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    benchmark: Any, data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ADAPTERSTILTS_TEST_DATA", str(data))
-    assert run(benchmark, monkeypatch, "--texts", "3", "--repetitions", "1", "--json") == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    found = json.loads(line)
-    assert found["texts"] == 3
-    assert found["subwords"] == 11
-    assert found["rate"] > 0
+    out = tmp_path / "results" / "encoding.json"
+    assert run(benchmark, monkeypatch, "--texts", "3", "--repetitions", "1", "--out", str(out)) == 0
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert found["benchmark"] == "encoding"
+    assert set(found["ratios"]) == {"texts_per_s", "vs_usual"}
+    assert found["ratios"]["texts_per_s"] > 0
+    assert (found["result"]["texts"], found["result"]["subwords"]) == (3, 11)
 
 
 def test_without_data_it_says_what_to_set(

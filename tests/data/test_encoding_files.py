@@ -81,6 +81,9 @@ def test_a_damaged_encoding_is_none(tmp_path: Path, name: str, damage: Callable[
     assert files.load(tmp_path / "x") is not None
     damage(tmp_path / "x" / name)
     assert files.load(tmp_path / "x") is None
+    files.save(some(), tmp_path / "x")
+    mended = files.load(tmp_path / "x")
+    assert mended is not None and same(mended, some())
 
 
 def test_a_disk_that_takes_nothing_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

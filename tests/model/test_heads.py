@@ -344,7 +344,12 @@ def test_heads_beyond_ten_are_told_apart(backbone: Backbone, tmp_path: Path) -> 
 DECODER = "heads.trained.3"
 
 
-def test_output_weights_are_the_embeddings_and_stay_frozen(backbone: Backbone) -> None:
+@pytest.mark.parametrize("tied", [True, False])
+def test_output_weights_are_the_embeddings_and_stay_frozen(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch, tied: bool
+) -> None:
+    # A published configuration may say otherwise, and the library would obey it.
+    monkeypatch.setattr(backbone.model.config, "tie_word_embeddings", tied)
     embeddings = backbone.model.get_input_embeddings().weight
     before = state_of(backbone)
     with assembled(backbone, blueprint(MASKED)) as assembly:

@@ -364,6 +364,7 @@ def test_evaluations_are_evenly_spread_and_the_last_one_ends(
         ((-4.0, -2.0, -1.0, -3.0), 9),
         # Of equals the first.
         ((0.1, 0.5, 0.5, 0.5), 6),
+        ((float("nan"), 0.2, float("nan"), 0.1), 6),
     ],
 )
 def test_the_best_state_is_kept(tmp_path: Path, scores: tuple[float, ...], best: int) -> None:
@@ -372,7 +373,10 @@ def test_the_best_state_is_kept(tmp_path: Path, scores: tuple[float, ...], best:
     assert bits(model) == model.scored[best]
     assert len({str(state) for state in model.scored.values()}) == 4
     assert progress.best is not None
-    assert (progress.best.step, progress.best.score) == (best, max(scores))
+    assert (progress.best.step, progress.best.score) == (
+        best,
+        max(score for score in scores if score == score),
+    )
     assert progress.step == len(model.seen) == 12
     assert all(parameter.requires_grad for parameter in model.parameters.values())
     assert model.parameters["words"] is model.words

@@ -23,8 +23,9 @@ _PLAIN = ("rows", "firsts", "bounds", "tokens")
 
 
 def save(encoded: Encoded, folder: Path) -> None:
-    """Write an encoding to a folder that appears only when it is complete; one that is there stays.
+    """Write an encoding to a folder that appears only when it is complete.
 
+    One that is there stays, unless it is damaged.
     A disk that is full or read-only loses nothing but time: the encoding is then made again.
     """
     temporary = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}")
@@ -35,6 +36,8 @@ def save(encoded: Encoded, folder: Path) -> None:
         for name, array in arrays.items():
             np.save(temporary / f"{name}.npy", array, allow_pickle=False)
         (temporary / _INDEX).write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
+        if folder.exists() and load(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)
