@@ -22,9 +22,8 @@ from adapterstilts.recipe.plan import DataUse
 from adapterstilts.specs import BACKBONE, BackboneSpec, Numerics
 from adapterstilts.store.digest import digest
 from adapterstilts.store.store import Artifact, Store
+from adapterstilts.training.loop import OnStep
 from adapterstilts.training.tracking import Tracker
-
-Progress = Callable[[int, int, float, float], None]
 
 
 @dataclass
@@ -58,7 +57,7 @@ class Context:
     offline: bool = False
     checkpoint_seconds: float = 60.0
     stop: Callable[[], bool] = lambda: False
-    progress: Progress = lambda step, steps, loss, rate: None
+    progress: OnStep = lambda step, steps, loss, rate: None
     trackers: Sequence[Tracker] = field(default_factory=tuple)
     _backbone: Backbone | None = None
     _full: tuple[str, Backbone] | None = None

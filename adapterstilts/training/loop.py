@@ -28,6 +28,9 @@ from adapterstilts.training.tracking import Tracker
 
 _CURVE_POINTS = 200
 
+OnStep = Callable[[int, int, float, float], None]
+"""Told ``(step, steps, loss, examples a second)`` after every step."""
+
 
 class Trainable:
     """What the loop needs of a model; see `adapterstilts.stages.training` for the real one."""
@@ -62,7 +65,7 @@ class Control:
     checkpoint: Path
     checkpoint_seconds: float = 60.0
     stop: Callable[[], bool] = lambda: False
-    progress: Callable[[int, int, float, float], None] = lambda step, steps, loss, rate: None
+    progress: OnStep = lambda step, steps, loss, rate: None
     trackers: Sequence[Tracker] = field(default_factory=tuple)
 
 
