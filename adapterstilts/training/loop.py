@@ -248,14 +248,18 @@ def autocast(device: torch.device, numerics: Numerics) -> Any:
 
 
 def make_optimiser(parameters: Mapping[str, nn.Parameter], training: TrainingSpec) -> torch.optim.AdamW:
-    """Return AdamW; biases, layer norms and a fusion's value matrix are not decayed.
+    """Return AdamW; biases, layer norms, IA3's scales and a fusion's value matrix are not decayed.
 
-    The value matrix starts as the identity and is held there by its own regulariser.
+    Scales and value matrix start as one and the identity, which decay would pull to zero; the value matrix is held
+    there by its own regulariser.
     """
     kept: list[nn.Parameter] = []
     decayed: list[nn.Parameter] = []
     for name, parameter in parameters.items():
-        exempt = parameter.ndim < 2 or (".adapter_fusion_layer." in name and name.endswith(".value.weight"))
+        value_matrix = ".adapter_fusion_layer." in name and name.endswith(".value.weight")
+        # IA3 keeps its scales, of shape (outputs, 1), where LoRA keeps the second of its two matrices.
+        scales = name.endswith(".lora_B") and f"{name.removesuffix('B')}A" not in parameters
+        exempt = parameter.ndim < 2 or value_matrix or scales
         (kept if exempt else decayed).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": training.weight_decay},

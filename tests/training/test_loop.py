@@ -546,6 +546,16 @@ def test_only_matrices_decay_and_the_value_matrix_does_not(backbone: Backbone, d
         assert sum(value == 0 for value in decay.values()) == 3 * (2 + 2 + 1) + 2
 
 
+@pytest.mark.parametrize(("config", "decays"), [("ia3", False), ("lora", True)])
+def test_the_scales_of_ia3_do_not_decay_but_the_matrices_of_lora_do(
+    backbone: Backbone, config: str, decays: bool
+) -> None:
+    with assembled(backbone, Blueprint("self", adapter=AdapterSpec(config, 1), heads=(HEAD,))) as assembly:
+        decay = decayed(unfreeze(assembly, full=False))
+    inserts = {name: value for name, value in decay.items() if ".lora_" in name}
+    assert inserts and set(inserts.values()) == {SPEC.weight_decay if decays else 0.0}
+
+
 def test_a_whole_models_norms_do_not_decay_but_its_attention_does(backbone: Backbone) -> None:
     with assembled(backbone, Blueprint("stack()", heads=(HEAD,))) as assembly:
         decay = decayed(unfreeze(assembly, full=True))
