@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import sys
@@ -18,6 +19,8 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
 
 _PACKAGES = ("adapterstilts", "torch", "adapters", "transformers", "tokenizers", "numpy")
+# What a backbone in 8 or 4 bits needs.
+QUANTIZING = ("bitsandbytes", "accelerate")
 # CPU features with native bf16 matrix products; elsewhere bf16 is emulated and slower than fp32.
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
@@ -52,6 +55,26 @@ def has_cuda() -> bool:
 def auto_precision(device: str) -> str:
     """Return what ``precision: auto`` means: ``bf16`` where the device computes it natively, else ``fp32``."""
     return "bf16" if device == "cuda" or cpu_flags() & _BF16_FLAGS else "fp32"
+
+
+def quantization_fault(quantize: str, device: str) -> Fault | None:
+    """Return why a quantised backbone cannot be had here; None where it can.
+
+    Args:
+        quantize: ``none``, ``8bit`` or ``4bit``.
+        device: ``cpu`` or ``cuda``.
+    """
+    if quantize == "none":
+        return None
+    where = f"backbone.quantize: {quantize}"
+    if quantize == "4bit" and device == "cpu":
+        what = "in 4 bits a CPU can train, but not be switched from evaluation back to training"
+        return Fault(where, what, "use 8bit on a CPU, or a GPU")
+    absent = [name for name in QUANTIZING if importlib.util.find_spec(name) is None]
+    if absent:
+        what = f"{' and '.join(absent)} is missing"
+        return Fault(where, what, "pip install 'adapterstilts[quantize]'")
+    return None
 
 
 @functools.cache

@@ -329,19 +329,33 @@ _NO_PARALLEL: Mapping[Family, str] = {
     "invertible": "an invertible adapter has to be the lowest one, under all others",
 }
 _BESIDE: Mapping[str, Mapping[Family, str]] = {"fuse": _NO_FUSION, "parallel": _NO_PARALLEL}
+# What changes the matrix products themselves, which a quantised backbone leaves to another library.
+_NOT_QUANTIZED: tuple[Family, ...] = ("lora", "ia3")
+_ELSEWHERE = "give it a recipe of its own with `quantize: none`"
 
 
-def refusals(expression: compose.Expression, family: Callable[[str], Family]) -> list[str]:
+def refusals(
+    expression: compose.Expression, family: Callable[[str], Family], *, quantized: bool = False
+) -> list[str]:
     """Return why a composition cannot be had with these adapters, one reason each; none where it can.
 
     Args:
         expression: of the grammar.
         family: name of a leaf -> its family; asked for adapters only, not for ``full_finetune``.
+        quantized: whether they stand on a backbone in 8 or 4 bits.
     """
     _, expression = compose.unwrap(expression)
     if compose.is_full(expression):
-        return []
-    return list(dict.fromkeys([*_beside(expression, family), *_together(expression, family)]))
+        return [f"{expression}: weights in 8 or 4 bits cannot be trained; {_ELSEWHERE}"] if quantized else []
+    reasons = [*_beside(expression, family), *_together(expression, family)]
+    if quantized:
+        reasons += [
+            f"{expression}: {one} changes matrix products, which on a quantised backbone another library computes, so "
+            f"that nothing would be trained; {_ELSEWHERE}"
+            for one in _families(expression, family)
+            if one in _NOT_QUANTIZED
+        ]
+    return list(dict.fromkeys(reasons))
 
 
 def _groups(expression: compose.Expression) -> Iterator[compose.Group]:

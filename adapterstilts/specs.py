@@ -37,7 +37,7 @@ class BackboneSpec:
     Attributes:
         model: hub id, ``package:NAME``, or ``files:`` and the content digest of a local folder.
         revision: commit SHA on the hub, version of the package, None for local files.
-        quantize: ``none``.
+        quantize: ``none``, ``8bit`` or ``4bit``.
     """
 
     model: str

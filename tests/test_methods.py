@@ -234,6 +234,27 @@ def test_what_has_no_meaning_is_refused_with_its_reason(text: str, reason: str) 
     assert any(reason in one for one in found), found
 
 
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("stack(a, target)", False),
+        ("fuse(a, b, target)", False),
+        ("init_from(f)", False),
+        ("stack(m, target)", False),
+        ("stack(l, target)", True),
+        ("stack(i, target)", True),
+        ("full_finetune", True),
+        ("full_stilts(a)", True),
+    ],
+)
+def test_a_quantised_backbone_refuses_what_could_not_train(text: str, refused: bool) -> None:
+    method = compose.parse(text)
+    assert refusals(method, FAMILIES.__getitem__) == []
+    found = refusals(method, FAMILIES.__getitem__, quantized=True)
+    assert len(found) == int(refused)
+    assert all("quantize: none" in one for one in found)
+
+
 def test_settings_are_no_part_of_a_composition() -> None:
     assert refusals(compose.parse("with(big, stack(v, target))"), FAMILIES.__getitem__) == []
     assert refusals(compose.parse("with(big, fuse(a, l))"), FAMILIES.__getitem__) != []

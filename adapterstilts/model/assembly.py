@@ -53,6 +53,7 @@ from adapterstilts.model.parts import (
     write_fusion,
     write_head,
 )
+from adapterstilts.model.quantized import settle, unchanged
 from adapterstilts.specs import AdapterSpec
 
 ADAPTER_FOLDER = "adapter"
@@ -196,10 +197,10 @@ def assembled(backbone: Backbone, blueprint: Blueprint, *, checkpointing: bool =
     Raises:
         AssemblyError: when a part is not what it should be, or the composition cannot be had with these adapters.
     """
-    with quiet_library():
+    with quiet_library(), unchanged(backbone.model):
         try:
             fused = _put_on(backbone.model, blueprint)
-            backbone.model.to(backbone.device)
+            settle(backbone.model, backbone.device)
             if checkpointing:
                 backbone.model.gradient_checkpointing_enable()
                 # The library lets gradients run down to the embeddings, which nothing needs.

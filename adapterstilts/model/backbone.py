@@ -17,6 +17,7 @@ import torch
 
 from adapterstilts.data.encoding.tokens import Tokenizer
 from adapterstilts.errors import EnvironmentFault, Fault
+from adapterstilts.model.quantized import loading_options, settle
 from adapterstilts.specs import BackboneSpec
 
 MODEL_TYPE = "xlm-roberta"
@@ -70,6 +71,7 @@ def load_backbone(
 
     source = str(folder) if folder is not None else spec.model
     options: dict[str, Any] = {} if folder else {"revision": spec.revision, "local_files_only": offline}
+    quantized = loading_options(spec.quantize, device)
     with quiet_library(), _as_fault(spec, offline):
         config = _clean_config(source, options)
         model, info = AutoAdapterModel.from_pretrained(
@@ -79,11 +81,12 @@ def load_backbone(
             dtype=torch.float32,
             use_safetensors=True,
             output_loading_info=True,
+            **quantized,
             **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, **options)
     _check_weights(spec, info)
-    model.to(device)
+    settle(model, device)
     model.eval()
     # A published configuration may carry an empty name, which would end up in every adapter that we save.
     model.config.name_or_path = model.config.name_or_path if folder is None else spec.model
@@ -97,6 +100,10 @@ def _clean_config(source: str, options: dict[str, Any]) -> Any:
     if raw.get("model_type") != MODEL_TYPE:
         what = f"its model type is {raw.get('model_type')!r}"
         raise EnvironmentFault(Fault(source, what, f"use a backbone of type {MODEL_TYPE!r}"))
+    if "quantization_config" in raw:
+        # Its integers would be read as if they were the weights.
+        remedy = "use the weights that it was made from, with `backbone.quantize`"
+        raise EnvironmentFault(Fault(source, "its weights are quantised already", remedy))
     kept = {
         name: value
         for name, value in raw.items()

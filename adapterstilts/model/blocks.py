@@ -76,7 +76,9 @@ def refuse(model: Any, composition: str, *, masked: bool) -> None:
         return
     expression = compose.parse(composition)
     families = {name: _family(model, name) for name in compose.leaves(expression)}
-    reasons = methods.refusals(expression, lambda name: families[name]) or _uneven(model, expression)
+    quantized = bool(getattr(model, "is_quantized", False))
+    reasons = methods.refusals(expression, lambda name: families[name], quantized=quantized)
+    reasons = reasons or _uneven(model, expression)
     if "invertible" in families.values() and masked:
         reasons.append("an invertible adapter changes the embeddings by which masked words are told")
     if reasons:

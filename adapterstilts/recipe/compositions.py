@@ -62,13 +62,14 @@ def refusal_faults(
         pretrained: name -> family of adapters that were trained elsewhere; methods with others are passed over.
     """
     faults = []
+    quantized = file.backbone.quantize != "none"
     for method, where in methods.items():
         settings, expression = compose.unwrap(method)
         families = {**_families(file, settings), **pretrained}
         for bound in _in_each_language(expression, file):
-            names = compose.leaves(bound)
-            if set(names) <= families.keys():
-                faults += [Fault(where, reason) for reason in refusals(bound, families.__getitem__)]
+            if compose.is_full(bound) or set(compose.leaves(bound)) <= families.keys():
+                reasons = refusals(bound, families.__getitem__, quantized=quantized)
+                faults += [Fault(where, reason) for reason in reasons]
     return list(dict.fromkeys(faults))
 
 

@@ -53,7 +53,11 @@ class BackboneSection(Section):
         description="hub id, `package:NAME` of a registry package, or a local folder",
     )
     revision: str | None = Field(None, description="commit SHA on the hub, or version of the package")
-    quantize: Literal["none"] = Field("none", description="`none`: full-precision weights")
+    quantize: Literal["none", "8bit", "4bit"] = Field(
+        "none",
+        description="frozen weights held in fewer bits, for less memory: `8bit` on any device, `4bit` on a GPU; needs "
+        "the extra `quantize`; whole models and lora cannot be trained on them",
+    )
     retrieval: RetrievalSection = Field(
         RetrievalSection(), description="sentence vectors of untrained targets"
     )

@@ -20,7 +20,7 @@ from adapterstilts.errors import (
     suggest,
 )
 from adapterstilts.hub.revisions import dataset_commit
-from adapterstilts.machine import auto_precision, find_device
+from adapterstilts.machine import auto_precision, find_device, quantization_fault
 from adapterstilts.recipe.build import make_plan
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.load import load
@@ -152,9 +152,13 @@ def prepare_to_run(
     """Prepare a recipe, and ask the hub once for the commits of data that nobody has pinned.
 
     Raises:
-        AdapterStiltsError: as `prepare`; `EnvironmentFault` when a commit is needed and cannot be had.
+        AdapterStiltsError: as `prepare`; `EnvironmentFault` when a commit is needed and cannot be had, or the backbone
+            cannot be quantised here.
     """
     prepared = prepare(reference, overrides, options)
+    fault = quantization_fault(prepared.recipe.file.backbone.quantize, prepared.device)
+    if fault is not None:
+        raise EnvironmentFault(Fault(f"{prepared.recipe.path}: {fault.where}", fault.what, fault.remedy))
     uses = [use for stage in prepared.plan.stages.values() if not stage.resolved for use in stage.reads]
     if not uses:
         return prepared

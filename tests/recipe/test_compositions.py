@@ -175,3 +175,20 @@ def test_names_are_unique_over_all_sections(tmp_path: Path) -> None:
         "pretrained[0]: the name 'tweets' stands twice; names are unique",
         "pretrained[1]: 'random' is a reserved word; choose another `name`",
     ]
+
+
+def test_a_quantised_backbone_is_refused_where_nothing_could_train(tmp_path: Path) -> None:
+    methods = [
+        "target",
+        "fuse(pairs, reply, target)",
+        "full_stilts(pairs)",
+        "with(lora, target)",
+        "full_finetune",
+    ]
+    quantized = {"model": "./backbone", "quantize": "8bit"}
+    load(str(write(tmp_path, recipe_data(**ALL, methods=methods))))
+    load(str(write(tmp_path, recipe_data(**ALL, methods=methods[:2], backbone=quantized))))
+    found = faults(tmp_path, **ALL, methods=methods, backbone=quantized)
+    assert [fault.partition(": ")[0] for fault in found] == ["methods[2]", "methods[3]", "methods[4]"]
+    assert "full_stilts(pairs): weights in 8 or 4 bits cannot be trained" in found[0]
+    assert "lora changes matrix products" in found[1]

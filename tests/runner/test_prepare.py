@@ -376,3 +376,17 @@ def test_a_resolved_recipe_names_the_commits_that_were_asked_for(tmp_path: Path,
     again = prepare(str(tmp_path / "out" / RESOLVED_FILE), (), replace(options, out=tmp_path / "other"))
     assert all(one.resolved for one in again.plan.stages.values())
     assert list(again.plan.stages) == list(first.plan.stages)
+
+
+def test_a_backbone_that_cannot_be_quantised_here_may_be_planned_but_not_run(
+    tmp_path: Path, options: Options
+) -> None:
+    path = write_recipe(tmp_path)
+    overrides = ["backbone.quantize=4bit", "methods=[target]"]
+    planned = prepare(str(path), overrides, options)
+    assert planned.plan.stages.keys().isdisjoint(prepare(str(path), (), options).plan.stages)
+    with pytest.raises(
+        EnvironmentFault, match=r"toy\.yaml: backbone\.quantize: 4bit: in 4 bits a CPU"
+    ) as caught:
+        prepare_to_run(str(path), overrides, options)
+    assert caught.value.exit_code == 4
