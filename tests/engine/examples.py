@@ -1,0 +1,153 @@
+"""Batches of every shape, and what stands on a backbone, computed by the library and by the engine."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from handmade import encoded
+from torch import Tensor
+
+from adapterstilts.data.encoding.columns import IGNORED, Encoded, Unit
+from adapterstilts.data.tensors import Batch, collate
+from adapterstilts.engine.assembly import EngineAssembly
+from adapterstilts.engine.encoder import FrozenEncoder
+from adapterstilts.model.assembly import Assembly, Blueprint, HeadSpec, assembled, unfreeze
+from adapterstilts.model.backbone import Backbone, load_backbone
+from adapterstilts.specs import AdapterSpec, BackboneSpec, Precision
+
+CPU = torch.device("cpu")
+CLASSES = HeadSpec("classification", ("north", "south", "west"))
+# Ids of the tiny world's words; the specials are 0 to 3.
+WORDS = range(4, 100)
+
+
+def load(folder: Path) -> Backbone:
+    """Return a backbone as it is loaded for a stage."""
+    backbone = load_backbone(BackboneSpec("files:tiny", None), folder, CPU, offline=True)
+    backbone.model.requires_grad_(False)
+    return backbone
+
+
+def sequence(length: int, seed: int) -> list[int]:
+    """Return a text of so many subwords, its two specials included."""
+    generator = torch.Generator().manual_seed(seed)
+    words = torch.randint(WORDS.start, WORDS.stop, (length - 2,), generator=generator)
+    return [0, *words.tolist(), 2]
+
+
+def batch_of(lengths: Sequence[int], classes: int = 3) -> Batch:
+    """Return a batch of texts with these lengths, labelled in turn."""
+    units = [[sequence(length, place)] for place, length in enumerate(lengths)]
+    labels = list(itertools.islice(itertools.cycle(range(classes)), len(units)))
+    return collate(encoded(units, labels), range(len(units)), CPU)
+
+
+def batch_for(kind: str, lengths: Sequence[int], seed: int = 0) -> Batch:
+    """Return a batch of a task of this kind, with labels that it can have."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(high: int, count: int) -> list[int]:
+        return torch.randint(high, (count,), generator=generator).tolist()
+
+    units = []
+    for row, length in enumerate(lengths):
+        ids = sequence(length, seed + row)
+        if kind in ("multiple_choice", "multi_select"):
+            options = [ids, sequence(length + 1, seed + 50 + row), sequence(3, seed + 90 + row)][: 2 + row % 2]
+            values = {"label": row % 2} if kind == "multiple_choice" else {}
+            chosen = {"label": draw(2, len(options))} if kind == "multi_select" else {}
+            units.append(Unit(row, [torch.tensor(one).numpy() for one in options], values, chosen))
+            continue
+        per_token = {"label": [IGNORED, *draw(3, length - 2), IGNORED]} if kind == "tagging" else {}
+        values = {
+            "classification": {"label": row % 3},
+            "multilabel": {"label": draw(2, 3)},
+            "regression": {"label": 0.5 * row - 1},
+            "span_qa": {"start": draw(length, 1)[0], "end": draw(length, 1)[0]},
+        }.get(kind, {})
+        units.append(Unit(row, [torch.tensor(ids).numpy()], values, {}, per_token))
+    rows: Encoded = Encoded.of([str(row) for row in range(len(units))], units)
+    return collate(rows, range(len(units)), CPU)
+
+
+# ---- what stands on the backbone
+
+
+def scramble(parameters: Mapping[str, Tensor], seed: int, size: float = 0.2) -> None:
+    """Move all weights away from what they start as; fresh up-projections are nearly zero."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in parameters.values():
+            parameter.add_(size * torch.randn(parameter.shape, generator=generator))
+
+
+def save_adapter(backbone: Backbone, folder: Path, adapter: AdapterSpec, seed: int) -> Path:
+    """Save an adapter that does something; return its folder."""
+    with assembled(backbone, Blueprint("self", adapter=adapter, heads=(CLASSES,), seed=seed)) as assembly:
+        scramble(unfreeze(assembly, full=False), seed)
+        assembly.save(folder)
+    return folder / "adapter"
+
+
+@dataclass
+class Pair:
+    """The same weights twice: computed by the library and by the engine.
+
+    Attributes:
+        library: the reference.
+        engine: what is tested.
+        parameters: what trains.
+    """
+
+    library: Assembly
+    engine: EngineAssembly
+    parameters: dict[str, Any]
+
+    def gradients(self, assembly: Assembly, batch: Batch, task: int = 0) -> tuple[float, dict[str, Tensor]]:
+        """Return the loss and each parameter's gradient, the regulariser's part included."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+        loss = assembly.loss(batch, task, seed=3)
+        extra = assembly.regulariser()
+        (loss if extra is None else loss + extra).backward()
+        found = {name: p.grad.clone() for name, p in self.parameters.items() if p.grad is not None}
+        for parameter in self.parameters.values():
+            parameter.grad = None
+        return float(loss.detach()), found
+
+
+@contextmanager
+def paired(
+    backbone: Backbone,
+    blueprint: Blueprint,
+    precision: Precision = "fp32",
+    encoder: FrozenEncoder | None = None,
+) -> Iterator[Pair]:
+    """Put a blueprint on the backbone, its parts trainable and moved away from their start, without any dropout."""
+    with assembled(backbone, blueprint) as assembly:
+        parameters = unfreeze(assembly, full=False) if blueprint.heads else {}
+        scramble({name: p for name, p in parameters.items() if not p.ndim == 0}, 11)
+        assembly.model.eval()
+        yield Pair(
+            assembly,
+            EngineAssembly.of(assembly, encoder or FrozenEncoder(backbone.model, precision)),
+            parameters,
+        )
+
+
+def assert_same_gradients(
+    ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], share: float = 1e-4
+) -> None:
+    """Check each gradient against the library's, relative to its size."""
+    assert set(ours) == set(theirs)
+    for name, expected in theirs.items():
+        # The key's bias moves all scores of a token alike, so its gradient is nothing but rounding.
+        noise = 1e-6 if name.endswith("key.bias") else 0.0
+        off = float((ours[name] - expected).norm())
+        assert off <= share * float(expected.norm()) + noise, (name, off, float(expected.norm()))
