@@ -1,7 +1,7 @@
 """Adapters on packed tokens, over the library's own parameters.
 
-A place (after attention, or at the end of a layer) holds blocks that follow one another. Each adds to the states what it
-makes of them, normalised with the place's own norm or not, as the adapter's configuration has it.
+A place (after attention, or at the end of a layer) holds blocks that follow one another. Each adds to the states
+what it makes of them, normalised with the place's own norm or not, as the adapter's configuration has it.
 
 A fusion (Pfeiffer et al. 2021) of A adapters with bottlenecks ``z_a`` and outputs ``u_a = U_a z_a + b_a`` scores them
 by ``(Q x) . (K u_a)`` and returns ``V`` of their mean. All of it is linear in ``z_a`` and 1, so the matrices are
@@ -113,7 +113,8 @@ class Fusion:
         """Return the key of each column of `ups`; the key's bias belongs to the constants."""
         weight, bias = self.layer.key.weight.to(ups.dtype), self.layer.key.bias.to(ups.dtype)
         constant = F.pad(bias[:, None].expand(-1, len(self.adapters)), (ups.shape[1] - len(self.adapters), 0))
-        return weight @ ups + constant
+        keys: Tensor = weight @ ups + constant
+        return keys
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

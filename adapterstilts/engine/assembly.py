@@ -18,7 +18,9 @@ from adapterstilts.model.assembly import Assembly, head_name
 from adapterstilts.model.heads import MASKED, masked_loss
 
 # Kinds whose heads read the first token of a sequence and nothing else.
-FIRST_TOKEN_KINDS = frozenset({"classification", "multilabel", "regression", "multiple_choice", "multi_select"})
+FIRST_TOKEN_KINDS = frozenset(
+    {"classification", "multilabel", "regression", "multiple_choice", "multi_select"}
+)
 
 
 class EngineError(AdapterStiltsError):

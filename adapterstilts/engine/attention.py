@@ -59,8 +59,8 @@ def all_tokens(queries_keys_values: Tensor, packing: Packing, mask: Tensor, head
     Returns:
         ``(tokens, hidden)``.
     """
-    parts = _by_head(packing.spread(queries_keys_values), packing, 3, heads)
-    return packing.gather(attend(*parts, mask))
+    query, key, value = _by_head(packing.spread(queries_keys_values), packing, 3, heads)
+    return packing.gather(attend(query, key, value, mask))
 
 
 def first_tokens(query: Tensor, keys_values: Tensor, packing: Packing, mask: Tensor, heads: int) -> Tensor:

@@ -1,8 +1,8 @@
 """A frozen matrix: laid out once, multiplied often, never learned.
 
-On a CPU the matrices are reordered for oneDNN once, which torch's own linear layer does at every call or, in fp32, leaves
-to another and slower library on some machines. The operators for that are private to torch, so they are tried on a small
-product first, and the plain product stands in where they are missing, refuse, or compute something else.
+On a CPU the matrices are reordered for oneDNN once; torch's own linear layer does that at every call or, in fp32,
+leaves the product to another library, which is slower on some machines. The operators are private to torch, so they
+are tried on a small product first; the plain product stands in where they are missing, refuse, or are wrong.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _onednn() -> Product:
 @functools.cache
 def best_product(device: torch.device, dtype: torch.dtype) -> Product:
     """Return the fastest product that works here."""
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return PLAIN
     try:
         product = _onednn()
@@ -75,9 +75,7 @@ def _works(product: Product, dtype: torch.dtype) -> bool:
     with torch.inference_mode(False), torch.no_grad():
         found = product.multiply(x.to(dtype), product.arrange(matrix.to(dtype)), bias.to(dtype)).float()
     expected = F.linear(x, matrix, bias)
-    return found.shape == expected.shape and bool(
-        (found - expected).norm() <= _TOLERANCE * expected.norm()
-    )
+    return found.shape == expected.shape and bool((found - expected).norm() <= _TOLERANCE * expected.norm())
 
 
 class FrozenLinear:
@@ -101,7 +99,7 @@ class FrozenLinear:
     def __call__(self, x: Tensor) -> Tensor:
         """Return ``(tokens, out)`` for ``(tokens, in)``."""
         if torch.is_grad_enabled() and x.requires_grad:
-            product: Tensor = _Multiply.apply(x, self)
+            product: Tensor = _Multiply.apply(x, self)  # type: ignore[no-untyped-call]
             return product
         return self.forward(x)
 
@@ -139,6 +137,6 @@ class _Multiply(torch.autograd.Function):
         return linear.forward(x)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return ctx.linear.backward(gradient.contiguous()), None

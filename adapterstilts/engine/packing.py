@@ -56,7 +56,7 @@ class Packing:
 
     def unpack(self, values: Tensor) -> Tensor:
         """Return ``(sequences, length, columns)`` of ``(tokens, columns)``, with zeros at padding."""
-        padded: Tensor = _Unpack.apply(values, self)
+        padded: Tensor = _Unpack.apply(values, self)  # type: ignore[no-untyped-call]
         return padded.view(self.sequences, self.length, -1)
 
     def spread(self, values: Tensor) -> Tensor:
@@ -66,14 +66,14 @@ class Packing:
         """
         if not len(self.padding):
             return values
-        spread: Tensor = _Spread.apply(values, self)
+        spread: Tensor = _Spread.apply(values, self)  # type: ignore[no-untyped-call]
         return spread
 
     def gather(self, values: Tensor) -> Tensor:
         """Return ``(tokens, columns)`` of ``(sequences * length, columns)``."""
         if not len(self.padding):
             return values
-        gathered: Tensor = _Gather.apply(values, self)
+        gathered: Tensor = _Gather.apply(values, self)  # type: ignore[no-untyped-call]
         return gathered
 
     def padded(self, values: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class _Spread(torch.autograd.Function):
         return values.index_select(0, packing.tokens_at)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient.index_select(0, ctx.packing.cells), None
 
@@ -103,7 +103,7 @@ class _Unpack(torch.autograd.Function):
         return packing.padded(values)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient.index_select(0, ctx.packing.cells), None
 
@@ -115,6 +115,6 @@ class _Gather(torch.autograd.Function):
         return values.index_select(0, packing.cells)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return ctx.packing.padded(gradient), None

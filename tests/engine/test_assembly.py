@@ -1,0 +1,218 @@
+"""The assembly that computes with the engine: every kind of head, hidden states, given prefixes, whole trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from toys import KINDS, head_of, toy
+from torch import Tensor
+
+from adapterstilts.data.batches import Schedule
+from adapterstilts.data.tensors import Batch, collate
+from adapterstilts.engine.adapters import adapter_free, blocks_of
+from adapterstilts.engine.assembly import FIRST_TOKEN_KINDS, EngineAssembly, EngineError, Prefix
+from adapterstilts.engine.encoder import FrozenEncoder
+from adapterstilts.model.assembly import Assembly, Blueprint, assembled, unfreeze
+from adapterstilts.model.backbone import Backbone
+from adapterstilts.model.heads import HEADS, MASKED
+from adapterstilts.specs import AdapterSpec, Numerics, TrainingSpec
+from adapterstilts.stages.training import _Model
+from adapterstilts.training.loop import Control, fit
+
+from .examples import CLASSES, CPU, Pair, assert_same_gradients, batch_of, difference, paired, save_adapter
+
+ADAPTER = AdapterSpec("seq_bn", 4)
+UPPER = AdapterSpec("seq_bn", 4, skip_layers=2)
+BATCH = batch_of([5, 3, 9, 2, 17, 4])
+
+
+def whole(kind: str, count: int = 8) -> Batch:
+    return collate(toy(kind, count), range(count), CPU)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_task_trains_as_in_the_library(backbone: Backbone, kind: str) -> None:
+    with paired(backbone, Blueprint("self", adapter=ADAPTER, heads=(head_of(kind),))) as pair:
+        loss, ours = pair.gradients(pair.engine, whole(kind))
+        expected, theirs = pair.gradients(pair.library, whole(kind))
+        assert abs(loss - expected) < 1e-5
+        assert_same_gradients(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_every_kind_of_task_is_answered_as_in_the_library(backbone: Backbone, kind: str) -> None:
+    batch = whole(kind)
+    blueprint = Blueprint("self", adapter=ADAPTER, heads=(head_of(kind),))
+    with paired(backbone, blueprint) as pair, torch.inference_mode():
+        head = pair.library.head()
+        ours, theirs = (head.answers(one.logits(batch), batch) for one in (pair.engine, pair.library))
+        assert [one.shape for one in ours] == [one.shape for one in theirs]
+        assert all(difference(mine, own) < 1e-5 for mine, own in zip(ours, theirs, strict=True))
+
+
+def test_heads_that_read_the_first_token_are_known(backbone: Backbone) -> None:
+    """What the last layer says of other tokens matters to exactly those heads that are not listed."""
+    reading = set()
+    for kind in HEADS:
+        with paired(backbone, Blueprint("self", adapter=ADAPTER, heads=(head_of(kind),))) as pair:
+            module = pair.library.model.heads["trained"]
+            states = torch.randn(2, 5, 32)
+            other = torch.cat([states[:, :1], torch.randn(2, 4, 32)], 1)
+            first, second = (_scores(pair, module, one) for one in (states, other))
+            if torch.equal(first, second):
+                reading.add(kind)
+    assert reading == FIRST_TOKEN_KINDS
+    assert MASKED not in FIRST_TOKEN_KINDS
+
+
+def _scores(pair: Pair, module: torch.nn.Module, states: Tensor) -> Tensor:
+    from transformers.modeling_outputs import BaseModelOutput
+
+    return pair.library.head().logits(module(BaseModelOutput(states), return_dict=True))
+
+
+def test_several_tasks_have_a_head_each(backbone: Backbone) -> None:
+    kinds = ("classification", "tagging", MASKED)
+    blueprint = Blueprint("self", adapter=ADAPTER, heads=tuple(head_of(kind) for kind in kinds))
+    with paired(backbone, blueprint) as pair:
+        for task, kind in enumerate(kinds):
+            _, ours = pair.gradients(pair.engine, whole(kind), task)
+            _, theirs = pair.gradients(pair.library, whole(kind), task)
+            assert_same_gradients(ours, theirs)
+
+
+def test_what_it_saves_is_what_the_library_loads(backbone: Backbone, tmp_path: Path) -> None:
+    blueprint = Blueprint("self", adapter=ADAPTER, heads=(CLASSES,))
+    with paired(backbone, blueprint) as pair, torch.inference_mode():
+        pair.engine.save(tmp_path)
+        ours = pair.engine.logits(BATCH)
+    with (
+        assembled(backbone, Blueprint("self", trained=tmp_path, heads=(CLASSES,))) as again,
+        torch.inference_mode(),
+    ):
+        assert difference(ours, again.logits(BATCH)) < 1e-5
+
+
+# ---- hidden states, and starting from them
+
+
+@pytest.mark.parametrize("layer", range(4))
+@pytest.mark.parametrize("composition", ["stack()", "x0"])
+def test_hidden_states_are_the_librarys(
+    backbone: Backbone, tmp_path: Path, composition: str, layer: int
+) -> None:
+    inputs = {"x0": save_adapter(backbone, tmp_path, ADAPTER, 1)} if composition == "x0" else {}
+    with paired(backbone, Blueprint(composition, inputs)) as pair, torch.inference_mode():
+        real = BATCH.attention_mask.bool()
+        ours, theirs = pair.engine.hidden(BATCH, layer), pair.library.hidden(BATCH, layer)
+        assert ours.shape == theirs.shape
+        assert difference(ours[real], theirs[real]) < 1e-5
+        assert not ours[~real].any()
+
+
+def test_layers_above_the_one_that_is_read_are_not_computed(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from adapterstilts.engine.encoder import FrozenLayer
+
+    calls = []
+    plain = FrozenLayer.__call__
+    monkeypatch.setattr(FrozenLayer, "__call__", lambda *args: calls.append(1) or plain(*args))
+    with paired(backbone, Blueprint("stack()")) as pair, torch.inference_mode():
+        pair.engine.hidden(BATCH, 1)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("kind", ["classification", "tagging"])
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_given_states_of_the_lowest_layers_change_nothing(backbone: Backbone, kind: str, layers: int) -> None:
+    batch = whole(kind)
+    encoder = FrozenEncoder(backbone.model, "fp32")
+    with paired(backbone, Blueprint("self", adapter=UPPER, heads=(head_of(kind),))) as pair:
+        kept = pair.engine.prefix_states(batch, layers)
+        assert kept.shape == (batch.tokens, 32)
+        assert not kept.requires_grad
+        start = EngineAssembly.of(pair.library, encoder, Prefix(layers, lambda _: kept))
+        assert torch.equal(start.logits(batch), pair.engine.logits(batch))
+        _, ours = pair.gradients(start, batch)
+        _, theirs = pair.gradients(pair.library, batch)
+        assert_same_gradients(ours, theirs)
+        changed = EngineAssembly.of(pair.library, encoder, Prefix(layers, lambda _: kept + 1.0))
+        assert not torch.equal(changed.logits(batch), pair.engine.logits(batch))
+
+
+def test_states_above_an_adapter_cannot_be_given(backbone: Backbone) -> None:
+    with assembled(backbone, Blueprint("self", adapter=UPPER, heads=(CLASSES,))) as assembly:
+        assert adapter_free(blocks_of(assembly)) == 2
+        encoder = FrozenEncoder(backbone.model, "fp32")
+        with pytest.raises(EngineError, match="an adapter stands in the lowest 3 layers"):
+            EngineAssembly.of(assembly, encoder, Prefix(3, lambda batch: batch.input_ids))
+
+
+def test_the_bare_backbone_is_free_of_adapters(backbone: Backbone) -> None:
+    with assembled(backbone, Blueprint("stack()")) as assembly:
+        assert adapter_free(blocks_of(assembly)) == 3
+
+
+# ---- training
+
+
+@pytest.mark.parametrize("composition", ["self", "fuse(x0, x1)"])
+def test_a_whole_training_follows_the_librarys(
+    backbone: Backbone, tmp_path: Path, composition: str
+) -> None:
+    inputs = {f"x{i}": save_adapter(backbone, tmp_path / f"x{i}", ADAPTER, i) for i in range(2)}
+    used = {name: folder for name, folder in inputs.items() if name in composition}
+    blueprint = Blueprint(
+        composition, used, adapter=ADAPTER if composition == "self" else None, heads=(CLASSES,)
+    )
+    encoder = FrozenEncoder(backbone.model, "fp32")
+    curves = []
+    for number, of in enumerate((lambda one: one, lambda one: EngineAssembly.of(one, encoder))):
+        with assembled(backbone, blueprint) as assembly:
+            curves.append(_curve(of(assembly), tmp_path / str(number)))
+    ours, theirs = curves
+    assert max(abs(mine - own) for mine, own in zip(ours, theirs, strict=True)) < 1e-5
+    assert min(theirs) < 0.5 * theirs[0]
+
+
+def _curve(assembly: Assembly, folder: Path) -> list[float]:
+    training = TrainingSpec(50, None, 96, 16, 3e-3, 0.1, 0.01, 1.0, backbone_dropout=False)
+    parameters = unfreeze(assembly, full=False)
+    assembly.model.eval()
+    progress = fit(
+        _Model(assembly, parameters),
+        Schedule([toy("classification", 48)], 96, 0, "target"),
+        training,
+        Numerics("engine.1", "fp32"),
+        CPU,
+        Control(folder),
+    )
+    return [point["loss"] for point in progress.curve]
+
+
+def test_an_evaluation_before_a_training_does_not_spoil_it(backbone: Backbone) -> None:
+    """What is laid out in inference mode has to be of use outside it."""
+    with paired(backbone, Blueprint("self", adapter=ADAPTER, heads=(CLASSES,))) as pair:
+        with torch.inference_mode():
+            pair.engine.logits(BATCH)
+        _, ours = pair.gradients(pair.engine, BATCH)
+        _, theirs = pair.gradients(pair.library, BATCH)
+        assert_same_gradients(ours, theirs)
+
+
+def test_the_same_step_twice_has_the_same_bits(backbone: Backbone) -> None:
+    with paired(backbone, Blueprint("self", adapter=ADAPTER, heads=(CLASSES,)), "bf16") as pair:
+        _, first = pair.gradients(pair.engine, BATCH)
+        _, second = pair.gradients(pair.engine, BATCH)
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_backbone_weights_are_neither_changed_nor_given_gradients(backbone: Backbone) -> None:
+    with paired(backbone, Blueprint("self", adapter=ADAPTER, heads=(CLASSES,))) as pair:
+        pair.engine.loss(BATCH).backward()
+        own = {id(parameter) for parameter in pair.parameters.values()}
+        others = [p for p in backbone.model.parameters() if id(p) not in own]
+        assert all(parameter.grad is None for parameter in others)

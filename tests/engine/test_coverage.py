@@ -1,0 +1,115 @@
+"""What the engine does not compute is said, not computed wrongly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from adapters import AdapterConfig
+
+from adapterstilts.engine.assembly import EngineAssembly, EngineError
+from adapterstilts.engine.coverage import covers, uncovered
+from adapterstilts.engine.encoder import FrozenEncoder
+from adapterstilts.model.assembly import Blueprint, assembled, unfreeze
+from adapterstilts.model.backbone import Backbone
+from adapterstilts.specs import AdapterSpec
+
+from .examples import CLASSES, save_adapter
+
+SEQ_BN = AdapterSpec("seq_bn", 4)
+
+
+@pytest.mark.parametrize(
+    ("composition", "reason"),
+    [
+        ("stack()", ""),
+        ("self", ""),
+        ("x0", ""),
+        ("stack(x0, self)", ""),
+        ("stack(fuse(x0, x1), self)", ""),
+        ("stack(x2, fuse(x0, x1))", ""),
+        ("fuse(x0, x1, x2)", ""),
+        ("parallel(x0, x1)", "parallel in a composition"),
+        ("stack(parallel(x0, x1), self)", "parallel in a composition"),
+        ("fuse(stack(x0, x1), x2)", "stack in a fusion"),
+        ("average(x0, x1)", "average in a composition"),
+    ],
+)
+def test_compositions(composition: str, reason: str) -> None:
+    assert covers(Blueprint(composition)) == reason
+
+
+@pytest.mark.parametrize("config", ["seq_bn", "double_seq_bn"])
+def test_configurations_that_are_covered(backbone: Backbone, config: str) -> None:
+    blueprint = Blueprint("self", adapter=AdapterSpec(config, 4), heads=(CLASSES,))
+    with assembled(backbone, blueprint) as assembly:
+        unfreeze(assembly, full=False)
+        assert covers(blueprint) == uncovered(assembly) == ""
+
+
+@pytest.mark.parametrize("config", ["par_bn", "seq_bn_inv", "double_seq_bn_inv", "compacter", "lora", "mam"])
+def test_configurations_that_are_not(config: str) -> None:
+    assert covers(Blueprint("self", adapter=AdapterSpec(config, 4))) == (
+        f"adapters of configuration {config!r}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"config": "par_bn"}, "adapter with is_parallel: True"),
+        ({"config": "seq_bn_inv"}, "adapter with inv_adapter: 'nice'"),
+        ({"config": "compacter++"}, "adapter with phm_layer: True"),
+        ({"config": "lora"}, "adapter with architecture: 'lora'"),
+        ({"config": "prefix_tuning"}, "adapter with architecture: 'prefix_tuning'"),
+        ({"ln_before": True}, "adapter with ln_before: True"),
+        ({"ln_after": True}, "adapter with ln_after: True"),
+        ({"scaling": 4.0}, "adapter with scaling: 4.0"),
+        ({"scaling": "learned"}, "adapter with scaling: 'learned'"),
+        ({"use_gating": True}, "adapter with use_gating: True"),
+        ({"dropout": 0.1}, "adapter with dropout: 0.1"),
+        ({"residual_before_ln": False}, "adapter with residual_before_ln: False"),
+    ],
+)
+def test_a_saved_adapter_of_another_making_is_seen(
+    backbone: Backbone, changes: dict[str, object], reason: str
+) -> None:
+    """An adapter from elsewhere is only known once it is in place."""
+    with assembled(backbone, Blueprint("stack()")) as assembly:
+        config = AdapterConfig.load(changes.pop("config", "seq_bn"), **changes)
+        assembly.model.add_adapter("x0_", config=config)
+        assert uncovered(assembly) == reason
+        encoder = FrozenEncoder(backbone.model, "fp32")
+        with pytest.raises(EngineError, match="the engine does not compute adapter with"):
+            EngineAssembly.of(assembly, encoder)
+
+
+def test_a_whole_model_that_trains_is_not_covered(backbone: Backbone) -> None:
+    with assembled(backbone, Blueprint("stack()", heads=(CLASSES,))) as assembly:
+        assert uncovered(assembly) == ""
+        unfreeze(assembly, full=True)
+        assert uncovered(assembly) == "a backbone that trains"
+
+
+def test_a_fusion_of_unlike_adapters_is_not_covered(backbone: Backbone, tmp_path: Path) -> None:
+    for other, setting in (
+        (AdapterSpec("seq_bn", 8), "reduction_factor"),
+        (AdapterSpec("seq_bn", 4, skip_layers=1), "leave_out"),
+        (AdapterSpec("double_seq_bn", 4), "non_linearity"),
+    ):
+        inputs = {
+            f"x{i}": save_adapter(backbone, tmp_path / f"{setting}{i}", spec, i)
+            for i, spec in enumerate((other, SEQ_BN))
+        }
+        with assembled(backbone, Blueprint("fuse(x0, x1)", inputs, heads=(CLASSES,))) as assembly:
+            assert uncovered(assembly) == f"a fusion of adapters that differ in {setting}"
+
+
+def test_another_activation_in_the_backbone_is_not_covered(backbone: Backbone) -> None:
+    with assembled(backbone, Blueprint("stack()")) as assembly:
+        config = assembly.model.config
+        config.hidden_act = "relu"
+        try:
+            assert uncovered(assembly) == "backbone with hidden_act: 'relu'"
+        finally:
+            config.hidden_act = "gelu"
