@@ -83,14 +83,14 @@ def uncovered(assembly: Assembly) -> str:
 def _reasons(assembly: Assembly) -> Iterator[str]:
     model = assembly.model
     yield from _differences("backbone", model.config.to_dict(), _BACKBONE)
-    if any(p.requires_grad for name, p in model.roberta.named_parameters() if "adapter" not in name):
-        yield "a backbone that trains"
     for name in model.adapters_config.adapters:
         yield from _differences("adapter", model.adapters_config.get(name).to_dict(), _ADAPTER)
     for name in model.adapters_config.fusions:
         config, members = model.adapters_config.get_fusion(name)
         yield from _differences("fusion", config.to_dict(), _FUSION)
         yield from _mixed(assembly, members)
+    if any(p.requires_grad for name, p in model.roberta.named_parameters() if "adapter" not in name):
+        yield "a backbone that trains"
     for task in range(len(assembly.blueprint.heads)):
         if model.heads[head_name(assembly.blueprint.heads, task)].config.get("use_pooler"):
             yield "a head that reads the pooler"
@@ -105,6 +105,6 @@ def _differences(what: str, config: Mapping[str, Any], wanted: Mapping[str, Any]
 def _mixed(assembly: Assembly, members: list[str]) -> Iterator[str]:
     """Yield how the adapters of a fusion differ from each other where they may not."""
     configs = [assembly.model.adapters_config.get(name).to_dict() for name in members]
-    for setting in ("reduction_factor", "non_linearity", "leave_out", "mh_adapter", "output_adapter"):
+    for setting in ("reduction_factor", "non_linearity", "leave_out"):
         if any(config[setting] != configs[0][setting] for config in configs):
             yield f"a fusion of adapters that differ in {setting}"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from toys import KINDS, head_of, toy
 from torch import Tensor
+from toys import KINDS, head_of, toy
 
 from adapterstilts.data.batches import Schedule
 from adapterstilts.data.tensors import Batch, collate
@@ -160,9 +160,7 @@ def test_the_bare_backbone_is_free_of_adapters(backbone: Backbone) -> None:
 
 
 @pytest.mark.parametrize("composition", ["self", "fuse(x0, x1)"])
-def test_a_whole_training_follows_the_librarys(
-    backbone: Backbone, tmp_path: Path, composition: str
-) -> None:
+def test_a_whole_training_follows_the_librarys(backbone: Backbone, tmp_path: Path, composition: str) -> None:
     inputs = {f"x{i}": save_adapter(backbone, tmp_path / f"x{i}", ADAPTER, i) for i in range(2)}
     used = {name: folder for name, folder in inputs.items() if name in composition}
     blueprint = Blueprint(
@@ -175,7 +173,8 @@ def test_a_whole_training_follows_the_librarys(
             curves.append(_curve(of(assembly), tmp_path / str(number)))
     ours, theirs = curves
     assert max(abs(mine - own) for mine, own in zip(ours, theirs, strict=True)) < 1e-5
-    assert min(theirs) < 0.5 * theirs[0]
+    assert min(theirs) < 0.9 * theirs[0]
+    assert len(theirs) == 50
 
 
 def _curve(assembly: Assembly, folder: Path) -> list[float]:

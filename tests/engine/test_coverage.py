@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from adapters import AdapterConfig
 
@@ -14,9 +12,7 @@ from adapterstilts.model.assembly import Blueprint, assembled, unfreeze
 from adapterstilts.model.backbone import Backbone
 from adapterstilts.specs import AdapterSpec
 
-from .examples import CLASSES, save_adapter
-
-SEQ_BN = AdapterSpec("seq_bn", 4)
+from .examples import CLASSES
 
 
 @pytest.mark.parametrize(
@@ -59,7 +55,7 @@ def test_configurations_that_are_not(config: str) -> None:
     [
         ({"config": "par_bn"}, "adapter with is_parallel: True"),
         ({"config": "seq_bn_inv"}, "adapter with inv_adapter: 'nice'"),
-        ({"config": "compacter++"}, "adapter with phm_layer: True"),
+        ({"config": "compacter++", "reduction_factor": 4}, "adapter with phm_layer: True"),
         ({"config": "lora"}, "adapter with architecture: 'lora'"),
         ({"config": "prefix_tuning"}, "adapter with architecture: 'prefix_tuning'"),
         ({"ln_before": True}, "adapter with ln_before: True"),
@@ -91,18 +87,25 @@ def test_a_whole_model_that_trains_is_not_covered(backbone: Backbone) -> None:
         assert uncovered(assembly) == "a backbone that trains"
 
 
-def test_a_fusion_of_unlike_adapters_is_not_covered(backbone: Backbone, tmp_path: Path) -> None:
-    for other, setting in (
-        (AdapterSpec("seq_bn", 8), "reduction_factor"),
-        (AdapterSpec("seq_bn", 4, skip_layers=1), "leave_out"),
-        (AdapterSpec("double_seq_bn", 4), "non_linearity"),
-    ):
-        inputs = {
-            f"x{i}": save_adapter(backbone, tmp_path / f"{setting}{i}", spec, i)
-            for i, spec in enumerate((other, SEQ_BN))
-        }
-        with assembled(backbone, Blueprint("fuse(x0, x1)", inputs, heads=(CLASSES,))) as assembly:
-            assert uncovered(assembly) == f"a fusion of adapters that differ in {setting}"
+@pytest.mark.parametrize(
+    ("setting", "value"), [("reduction_factor", 8), ("leave_out", [0]), ("non_linearity", "gelu")]
+)
+def test_a_fusion_of_unlike_adapters_is_not_covered(backbone: Backbone, setting: str, value: object) -> None:
+    with assembled(backbone, Blueprint("stack()")) as assembly:
+        for name, changes in (("x0_", {setting: value}), ("x1_", {})):
+            assembly.model.add_adapter(name, config=AdapterConfig.load("seq_bn", **changes))
+        assembly.model.add_adapter_fusion(["x0_", "x1_"])
+        assert uncovered(assembly) == f"a fusion of adapters that differ in {setting}"
+
+
+@pytest.mark.parametrize("kind", ["static", "dynamic"])
+def test_a_fusion_of_another_making_is_not_covered(backbone: Backbone, kind: str) -> None:
+    with assembled(backbone, Blueprint("stack()")) as assembly:
+        for name in ("x0_", "x1_"):
+            assembly.model.add_adapter(name, config="seq_bn")
+        assembly.model.add_adapter_fusion(["x0_", "x1_"], config=kind)
+        assembly.model.requires_grad_(False)
+        assert uncovered(assembly) == ("fusion with value: False" if kind == "static" else "")
 
 
 def test_another_activation_in_the_backbone_is_not_covered(backbone: Backbone) -> None:

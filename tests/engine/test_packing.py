@@ -23,18 +23,14 @@ def test_a_batch_comes_back_as_it_was(lengths: list[int]) -> None:
     packing = Packing.of(batch)
     ids = packing.pack(batch.input_ids)
     assert ids.tolist() == [
-        id_
-        for row, length in zip(batch.input_ids.tolist(), lengths, strict=True)
-        for id_ in row[:length]
+        id_ for row, length in zip(batch.input_ids.tolist(), lengths, strict=True) for id_ in row[:length]
     ]
     assert ids[packing.first].tolist() == batch.input_ids[:, 0].tolist()
     back = packing.unpack(ids[:, None].float())[..., 0]
     assert torch.equal(back, (batch.input_ids * batch.attention_mask).float())
     spread = packing.spread(ids[:, None].float())
     assert torch.equal(packing.gather(spread)[:, 0], ids.float())
-    assert torch.equal(
-        spread.view_as(back)[batch.attention_mask.bool()], back[batch.attention_mask.bool()]
-    )
+    assert torch.equal(spread.view_as(back)[batch.attention_mask.bool()], back[batch.attention_mask.bool()])
 
 
 @PROPERTY
