@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adapterstilts import compose
-from adapterstilts.model.assembly import Assembly, Blueprint, head_name
+from adapterstilts.model.assembly import Assembly, Blueprint, backbone_dropouts, head_name
+from adapterstilts.paths import why_library
 
 # Settings that make an adapter the plain bottleneck of `adapterstilts.engine.adapters`.
 _ADAPTER: Mapping[str, Any] = {
@@ -39,37 +39,12 @@ _BACKBONE: Mapping[str, Any] = {
     "position_embedding_type": "absolute",
     "is_decoder": False,
 }
-_CONFIGS = ("seq_bn", "double_seq_bn")
 
 
 def covers(blueprint: Blueprint) -> str:
     """Return why the engine cannot compute a blueprint; nothing where it can, as far as the blueprint tells."""
-    adapter = blueprint.adapter
-    if adapter is not None and adapter.config not in _CONFIGS:
-        return f"adapters of configuration {adapter.config!r}"
-    if blueprint.composition == "stack()":
-        return ""
-    return _uncovered_nesting(compose.parse(blueprint.composition))
-
-
-def _uncovered_nesting(expression: compose.Expression) -> str:
-    """Return what stands where it is not covered: stacks of adapters and of fusions of adapters are."""
-    parts = _children(expression) if _function(expression) == "stack" else (expression,)
-    for part in parts:
-        if _function(part) not in ("", "fuse"):
-            return f"{_function(part)} in a composition"
-        for child in _children(part):
-            if _function(child):
-                return f"{_function(child)} in a fusion"
-    return ""
-
-
-def _function(expression: compose.Expression) -> str:
-    return expression.function if isinstance(expression, compose.Group) else ""
-
-
-def _children(expression: compose.Expression) -> tuple[compose.Expression, ...]:
-    return expression.children if isinstance(expression, compose.Group) else ()
+    config = blueprint.adapter.config if blueprint.adapter else None
+    return why_library(blueprint.composition, config, backbone_dropout=False)
 
 
 def uncovered(assembly: Assembly) -> str:
@@ -91,6 +66,8 @@ def _reasons(assembly: Assembly) -> Iterator[str]:
         yield from _mixed(assembly, members)
     if any(p.requires_grad for name, p in model.roberta.named_parameters() if "adapter" not in name):
         yield "a backbone that trains"
+    if model.training and any(dropout.p for dropout in backbone_dropouts(model)):
+        yield "dropout in the backbone"
     for task in range(len(assembly.blueprint.heads)):
         if model.heads[head_name(assembly.blueprint.heads, task)].config.get("use_pooler"):
             yield "a head that reads the pooler"

@@ -375,14 +375,19 @@ def _adapter_patterns(assembly: Assembly) -> list[re.Pattern[str]]:
     return patterns
 
 
+def backbone_dropouts(model: Any) -> list[nn.Dropout]:
+    """Return the dropouts of the library's model that are the backbone's own."""
+    return [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Dropout) and name.startswith("roberta.") and "adapter" not in name
+    ]
+
+
 @contextmanager
 def without_backbone_dropout(assembly: Assembly) -> Iterator[None]:
     """Switch the backbone's own dropout off; the head's and the fusion's stay."""
-    dropouts = [
-        module
-        for name, module in assembly.model.named_modules()
-        if isinstance(module, nn.Dropout) and name.startswith("roberta.") and "adapter" not in name
-    ]
+    dropouts = backbone_dropouts(assembly.model)
     rates = [module.p for module in dropouts]
     for module in dropouts:
         module.p = 0.0

@@ -8,8 +8,9 @@ from adapters import AdapterConfig
 from adapterstilts.engine.assembly import EngineAssembly, EngineError
 from adapterstilts.engine.coverage import covers, uncovered
 from adapterstilts.engine.encoder import FrozenEncoder
-from adapterstilts.model.assembly import Blueprint, assembled, unfreeze
+from adapterstilts.model.assembly import Blueprint, assembled, unfreeze, without_backbone_dropout
 from adapterstilts.model.backbone import Backbone
+from adapterstilts.paths import why_library
 from adapterstilts.specs import AdapterSpec
 
 from .examples import CLASSES
@@ -40,7 +41,8 @@ def test_configurations_that_are_covered(backbone: Backbone, config: str) -> Non
     blueprint = Blueprint("self", adapter=AdapterSpec(config, 4), heads=(CLASSES,))
     with assembled(backbone, blueprint) as assembly:
         unfreeze(assembly, full=False)
-        assert covers(blueprint) == uncovered(assembly) == ""
+        with without_backbone_dropout(assembly):
+            assert covers(blueprint) == uncovered(assembly) == ""
 
 
 @pytest.mark.parametrize("config", ["par_bn", "seq_bn_inv", "double_seq_bn_inv", "compacter", "lora", "mam"])
@@ -116,3 +118,13 @@ def test_another_activation_in_the_backbone_is_not_covered(backbone: Backbone) -
             assert uncovered(assembly) == "backbone with hidden_act: 'relu'"
         finally:
             config.hidden_act = "gelu"
+
+
+def test_dropout_in_the_backbone_is_not_covered(backbone: Backbone) -> None:
+    assert why_library("self", "seq_bn", backbone_dropout=True) == "dropout in the backbone"
+    blueprint = Blueprint("self", adapter=AdapterSpec("seq_bn", 4), heads=(CLASSES,))
+    with assembled(backbone, blueprint) as assembly:
+        unfreeze(assembly, full=False)
+        assert uncovered(assembly) == "dropout in the backbone"
+        assembly.model.eval()
+        assert uncovered(assembly) == ""

@@ -40,6 +40,16 @@ def test_encoders_of_any_size(tmp_path: Path, shape: str) -> None:
         assert_same_gradients(ours, theirs)
 
 
+def test_texts_as_long_as_the_backbone_takes(tmp_path: Path) -> None:
+    backbone = load(tiny.write_backbone(tmp_path / "model", max_position_embeddings=514))
+    with paired(backbone, Blueprint("self", adapter=AdapterSpec("seq_bn", 4), heads=(CLASSES,))) as pair:
+        batch = batch_of([512, 3, 511])
+        assert difference(pair.engine.logits(batch), pair.library.logits(batch)) < 1e-5
+        _, ours = pair.gradients(pair.engine, batch)
+        _, theirs = pair.gradients(pair.library, batch)
+        assert_same_gradients(ours, theirs)
+
+
 @settings(
     max_examples=15, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
