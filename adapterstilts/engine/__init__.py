@@ -9,6 +9,7 @@ this package does differently from the library, whose modules stay the reference
 - `adapters`: bottleneck adapters and AdapterFusion on packed tokens, over the library's own parameters. A fusion never
   holds the outputs of its adapters: keys, queries and values are multiplied into the up-projections first.
 - `encoder`: the layers, from any layer to any layer.
+- `prefix`: the states below the lowest adapter, computed in one layout, given in place of the layers.
 - `coverage`: what the engine does not do, and says so; such a stage takes the library's path.
 - `assembly`: what stages use in place of the library's assembly.
 """

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import torch
 from torch import Tensor
 
 from adapterstilts.data.masking import mask
@@ -13,6 +11,7 @@ from adapterstilts.data.tensors import Batch
 from adapterstilts.engine.adapters import LayerBlocks, adapter_free, blocks_of
 from adapterstilts.engine.coverage import uncovered
 from adapterstilts.engine.encoder import FrozenEncoder, Tokens
+from adapterstilts.engine.prefix import Prefix
 from adapterstilts.errors import AdapterStiltsError, Fault
 from adapterstilts.model.assembly import Assembly, head_name
 from adapterstilts.model.heads import MASKED, masked_loss
@@ -27,19 +26,6 @@ class EngineError(AdapterStiltsError):
     """The engine was asked for what it does not compute."""
 
     exit_code = 5
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """Hidden states of the lowest layers, from wherever they come.
-
-    Attributes:
-        layers: how many layers are below the states; none of them carries an adapter.
-        states: a batch -> hidden state `layers` of its tokens without padding, ``(tokens, hidden)``.
-    """
-
-    layers: int
-    states: Callable[[Batch], Tensor]
 
 
 class _Output(tuple[Tensor]):
@@ -121,9 +107,3 @@ class EngineAssembly(Assembly):
         else:
             start, states = 0, self.encoder.embed(tokens)
         return self.encoder.run(states, tokens, self.blocks, start, stop, first=first)
-
-    @torch.no_grad()
-    def prefix_states(self, batch: Batch, layers: int) -> Tensor:
-        """Return hidden state `layers` of the batch's tokens, ``(tokens, hidden)``, as a `Prefix` gives it back."""
-        tokens = self.encoder.tokens(batch)
-        return self.encoder.run(self.encoder.embed(tokens), tokens, self.blocks, 0, layers)

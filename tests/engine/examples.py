@@ -56,7 +56,7 @@ def scramble(parameters: Mapping[str, Tensor], seed: int, size: float = 0.2) -> 
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in parameters.values():
-            parameter.add_(size * torch.randn(parameter.shape, generator=generator))
+            parameter.add_(size * torch.randn(parameter.shape, generator=generator).to(parameter.device))
 
 
 def save_adapter(backbone: Backbone, folder: Path, adapter: AdapterSpec, seed: int) -> Path:

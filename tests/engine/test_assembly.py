@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,8 +15,9 @@ from toys import KINDS, head_of, toy
 from adapterstilts.data.batches import Schedule
 from adapterstilts.data.tensors import Batch, collate
 from adapterstilts.engine.adapters import adapter_free, blocks_of
-from adapterstilts.engine.assembly import FIRST_TOKEN_KINDS, EngineAssembly, EngineError, Prefix
+from adapterstilts.engine.assembly import FIRST_TOKEN_KINDS, EngineAssembly, EngineError
 from adapterstilts.engine.encoder import FrozenEncoder
+from adapterstilts.engine.prefix import Prefix, canonical_states
 from adapterstilts.model.assembly import Assembly, Blueprint, assembled, unfreeze
 from adapterstilts.model.backbone import Backbone
 from adapterstilts.model.heads import HEADS, MASKED
@@ -125,22 +129,43 @@ def test_layers_above_the_one_that_is_read_are_not_computed(
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("kind", ["classification", "tagging"])
+@pytest.mark.parametrize("kind", ["classification", "multiple_choice", "tagging"])
 @pytest.mark.parametrize("layers", [0, 1, 2])
 def test_given_states_of_the_lowest_layers_change_nothing(backbone: Backbone, kind: str, layers: int) -> None:
-    batch = whole(kind)
+    split, positions = toy(kind, 12), [7, 2, 11, 3]
+    batch = collate(split, positions, CPU)
     encoder = FrozenEncoder(backbone.model, "fp32")
+    kept = torch.zeros(len(split.tokens), 32)
+    for places, states in canonical_states(encoder, split, layers, CPU):
+        assert not kept[places].any()
+        kept[places] = states
+    own = np.concatenate(
+        [np.arange(*split.bounds[[split.firsts[place], split.firsts[place + 1]]]) for place in positions]
+    )
     with paired(backbone, Blueprint("self", adapter=UPPER, heads=(head_of(kind),))) as pair:
-        kept = pair.engine.prefix_states(batch, layers)
-        assert kept.shape == (batch.tokens, 32)
-        assert not kept.requires_grad
-        start = EngineAssembly.of(pair.library, encoder, Prefix(layers, lambda _: kept))
-        assert torch.equal(start.logits(batch), pair.engine.logits(batch))
+        start = EngineAssembly.of(pair.library, encoder, Prefix(layers, lambda _: kept[own]))
+        assert difference(start.logits(batch), pair.engine.logits(batch)) < 1e-5
         _, ours = pair.gradients(start, batch)
         _, theirs = pair.gradients(pair.library, batch)
         assert_same_gradients(ours, theirs)
-        changed = EngineAssembly.of(pair.library, encoder, Prefix(layers, lambda _: kept + 1.0))
-        assert not torch.equal(changed.logits(batch), pair.engine.logits(batch))
+        changed = EngineAssembly.of(pair.library, encoder, Prefix(layers, lambda _: kept[own].roll(1, 1)))
+        assert difference(changed.logits(batch), pair.engine.logits(batch)) > 1e-3
+
+
+def test_states_are_kept_without_a_gradient_in_the_encoders_precision(backbone: Backbone) -> None:
+    encoder = FrozenEncoder(backbone.model, "bf16")
+    parts = [states for _, states in canonical_states(encoder, toy("tagging"), 2, CPU)]
+    assert all(states.dtype == torch.bfloat16 and not states.requires_grad for states in parts)
+
+
+def test_given_states_are_not_used_below_them(backbone: Backbone) -> None:
+    """A state that lies lower is computed, and so is a text of which subwords are hidden."""
+    blueprint = Blueprint("self", adapter=UPPER, heads=(head_of(MASKED),))
+    with paired(backbone, blueprint) as pair:
+        encoder = FrozenEncoder(backbone.model, "fp32")
+        start = EngineAssembly.of(pair.library, encoder, Prefix(2, lambda _: torch.zeros(0, 0)))
+        assert torch.equal(start.hidden(BATCH, 1), pair.engine.hidden(BATCH, 1))
+        assert torch.equal(start.loss(whole(MASKED)), pair.engine.loss(whole(MASKED)))
 
 
 def test_states_above_an_adapter_cannot_be_given(backbone: Backbone) -> None:
@@ -215,3 +240,17 @@ def test_backbone_weights_are_neither_changed_nor_given_gradients(backbone: Back
         own = {id(parameter) for parameter in pair.parameters.values()}
         others = [p for p in backbone.model.parameters() if id(p) not in own]
         assert all(parameter.grad is None for parameter in others)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["classification", "tagging"])
+def test_on_a_gpu_it_trains_as_on_a_cpu(backbone: Backbone, kind: str) -> None:
+    device = torch.device("cuda")
+    model = copy.deepcopy(backbone.model).to(device)
+    there = replace(backbone, model=model, device=device)
+    blueprint = Blueprint("self", adapter=ADAPTER, heads=(head_of(kind),))
+    with paired(backbone, blueprint) as pair:
+        _, expected = pair.gradients(pair.engine, whole(kind))
+    with paired(there, blueprint) as pair:
+        _, found = pair.gradients(pair.engine, collate(toy(kind, 8), range(8), device))
+    assert_same_gradients({name: gradient.cpu() for name, gradient in found.items()}, expected, 1e-3)
