@@ -96,12 +96,13 @@ class Fusion:
         keys = self._keys(ups)
         query = self.layer.query
         # (tokens, adapters * size + adapters): what each inner value, and the constant, counts for the score.
-        weights = _linear(x, keys.T @ query.weight.to(x.dtype), keys.T @ query.bias.to(x.dtype))
-        by_adapter = inner.view(len(x), count, -1)
+        weights = _linear(x, keys.T @ query.weight.to(x.dtype), keys.T @ query.bias.to(x.dtype)).float()
+        # Short rows of bf16 are slow to add up, multiply and normalise, so all between two products is fp32.
+        by_adapter = inner.float().view(len(x), count, -1)
         size = inner.shape[1]
         scores = (weights[:, :size].view_as(by_adapter) * by_adapter).sum(-1) + weights[:, size:]
         shares = self.layer.dropout(scores).softmax(-1)
-        mixed = torch.cat([(shares[..., None] * by_adapter).flatten(1), shares], 1)
+        mixed = torch.cat([(shares[..., None] * by_adapter).flatten(1), shares], 1).to(x.dtype)
         return F.linear(mixed, self.layer.value.weight.to(x.dtype) @ ups)
 
     def _ups(self) -> Tensor:
