@@ -34,6 +34,11 @@ class _Output(tuple[Tensor]):
     hidden_states = attentions = None
 
 
+def _refuse(assembly: Assembly, wrong: bool, what: str) -> None:
+    if wrong:
+        raise EngineError(Fault(assembly.blueprint.composition, f"the engine does not compute {what}"))
+
+
 @dataclass
 class EngineAssembly(Assembly):
     """The same function as the assembly that it is made of, without dropout in the backbone.
@@ -60,13 +65,13 @@ class EngineAssembly(Assembly):
         Raises:
             EngineError: for what the engine does not compute.
         """
+        _refuse(assembly, not encoder.belongs_to(assembly.model), "a backbone with the weights of another")
         reason = uncovered(assembly)
-        if reason:
-            raise EngineError(Fault(assembly.blueprint.composition, f"the engine does not compute {reason}"))
+        _refuse(assembly, bool(reason), reason)
         blocks = blocks_of(assembly)
-        if prefix is not None and prefix.layers > adapter_free(blocks):
-            what = f"an adapter stands in the lowest {prefix.layers} layers, whose states are given"
-            raise EngineError(Fault(assembly.blueprint.composition, what))
+        given = 0 if prefix is None else prefix.layers
+        what = f"an adapter in the lowest {given} layers, whose states are given"
+        _refuse(assembly, given > adapter_free(blocks), what)
         return cls(assembly.backbone, assembly.blueprint, assembly.fusion, encoder, blocks, prefix)
 
     def logits(self, batch: Batch, task: int = 0) -> Tensor:

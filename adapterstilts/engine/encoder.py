@@ -116,6 +116,10 @@ class FrozenEncoder:
         self._layers = [FrozenLayer(layer, heads, self.dtype) for layer in roberta.encoder.layer]
         self.layers = len(self._layers)
 
+    def belongs_to(self, model: Any) -> bool:
+        """Whether this was prepared from the library's model."""
+        return model.roberta.embeddings is self._embeddings
+
     def tokens(self, batch: Batch) -> Tokens:
         """Return a batch's packed tokens."""
         packing = Packing.of(batch)

@@ -62,7 +62,7 @@ def scramble(parameters: Mapping[str, Tensor], seed: int, size: float = 0.2) -> 
 def save_adapter(backbone: Backbone, folder: Path, adapter: AdapterSpec, seed: int) -> Path:
     """Save an adapter that does something; return its folder."""
     with assembled(backbone, Blueprint("self", adapter=adapter, heads=(CLASSES,), seed=seed)) as assembly:
-        scramble(unfreeze(assembly, full=False), seed)
+        scramble(unfreeze(assembly, full=False), seed, size=0.1)
         assembly.save(folder)
     return folder / "adapter"
 

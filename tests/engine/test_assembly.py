@@ -99,6 +99,15 @@ def test_what_it_saves_is_what_the_library_loads(backbone: Backbone, tmp_path: P
         assert difference(ours, again.logits(BATCH)) < 1e-5
 
 
+def test_an_encoder_of_another_backbone_is_refused(backbone: Backbone) -> None:
+    other = FrozenEncoder(copy.deepcopy(backbone.model), "fp32")
+    with (
+        assembled(backbone, Blueprint("stack()")) as assembly,
+        pytest.raises(EngineError, match="the weights of another"),
+    ):
+        EngineAssembly.of(assembly, other)
+
+
 # ---- hidden states, and starting from them
 
 
@@ -172,7 +181,7 @@ def test_states_above_an_adapter_cannot_be_given(backbone: Backbone) -> None:
     with assembled(backbone, Blueprint("self", adapter=UPPER, heads=(CLASSES,))) as assembly:
         assert adapter_free(blocks_of(assembly)) == 2
         encoder = FrozenEncoder(backbone.model, "fp32")
-        with pytest.raises(EngineError, match="an adapter stands in the lowest 3 layers"):
+        with pytest.raises(EngineError, match="an adapter in the lowest 3 layers"):
             EngineAssembly.of(assembly, encoder, Prefix(3, lambda batch: batch.input_ids))
 
 

@@ -63,3 +63,18 @@ def test_gradients_are_those_of_attention_alone(lengths: list[int], seed: int) -
     assert torch.allclose(rough.float(), expected, atol=0.1)
     (rough_gradient,) = torch.autograd.grad((rough.float() * weights).sum(), half)
     assert torch.allclose(rough_gradient.float(), wanted, atol=0.2)
+
+
+def test_attention_keeps_its_shares_once_and_small() -> None:
+    packing = Packing.of(batch_of([9, 5]))
+    parts = [torch.randn(2, 4, 9, 8).bfloat16().requires_grad_() for _ in range(3)]
+    kept: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        attend(parts[0], parts[1], parts[2], key_mask(packing, torch.bfloat16))
+    square = [tensor for tensor in kept if tensor.shape[-2:] == (9, 9)]
+    assert [tensor.dtype for tensor in square] == [torch.bfloat16]
