@@ -2,10 +2,12 @@
 
 Grammar (spaces are free)::
 
-    method   = expression
+    method     = expression | "with(" settings "," expression ")"
     expression = name | <placeholder> | function "(" expression ("," expression)* ["," "weights=[" n, ... "]"] ")"
-    function = stack | fuse | average | parallel | init_from | full_stilts
-    name     = target | full_finetune | the name of an intermediate, domain or pretrained adapter
+    function   = stack | fuse | average | parallel | init_from | longer | full_stilts | placebo
+    name       = target | random | head_only | majority | full_finetune
+               | the name of an intermediate, domain, language or pretrained adapter
+    settings   = a name under `adapters:`
 
 Meaning (Pfeiffer et al. 2020, *MAD-X*; Pfeiffer et al. 2021, *AdapterFusion*; Phang et al. 2020 for the whole
 model's way):
@@ -15,16 +17,25 @@ expression             what it is                                               
 =====================  ==========================================================  =====================
 ``target``             a fresh adapter alone: the baseline                          it and the head
 ``stack(x, target)``   the output of x goes through the fresh adapter               the last and the head
-``fuse(x, target)``    attention over the outputs; target was trained alone first  the fusion and the head
+``fuse(x, target)``    attention over the outputs; what holds target, alone first   the fusion and the head
 ``average(x, y)``      one adapter, the mean of the weights; stands where one can   nothing of it
 ``parallel(x, y)``     the mean of the outputs                                      nothing of it
-``init_from(x)``       x itself goes on                                             x and the head
+``init_from(x)``       x itself goes on; its head too where kind and labels agree   x and the head
 ``full_finetune``      the whole backbone                                           everything
 ``full_stilts(x)``     the whole backbone, first on x                               everything
+``with(s, METHOD)``    METHOD with the settings s of `adapters:` for its adapters   as in METHOD
+``placebo(x)``         control: x, trained on permuted labels; stands where x can   nothing of it
+``random``             control: an adapter of equal size that is never trained      nothing of it
+``longer(x)``          control: target, with the steps of x on top of its own       it and the head
+``head_only``          floor: the bare backbone                                     the head
+``majority``           floor: the most frequent answer in the training data         nothing
 =====================  ==========================================================  =====================
 
+``<intermediate>`` and ``<domain>`` stand for each of their adapters in turn. ``<language>`` stands for the adapter of
+the language that is read: that of the training data while a target trains, that of the examples when it is scored.
+
 Equal work has equal text: stacks are flattened, the children of ``fuse``, ``average`` and ``parallel`` are
-sorted (their order does not change the result), with ``target`` last.
+sorted (their order does not change the result), with what holds ``target`` last.
 """
 
 from __future__ import annotations
@@ -37,9 +48,12 @@ from dataclasses import dataclass, replace
 from adapterstilts.errors import suggest
 
 TARGET = "target"
+RANDOM = "random"
 FULL_FINETUNE = "full_finetune"
+HEAD_ONLY = "head_only"
+MAJORITY = "majority"
+LANGUAGE = "<language>"
 PLACEHOLDERS = ("intermediate", "domain", "language")
-RESERVED_NAMES = frozenset({TARGET, FULL_FINETUNE, *PLACEHOLDERS, "backbone", "placebo", "random", "longer"})
 
 
 class CompositionError(ValueError):
@@ -96,15 +110,33 @@ class _Rule:
     outermost: bool = False
 
 
-# The whole table of what may nest in what; "leaf" stands for a single adapter.
+_ONE = frozenset({"leaf", "placebo"})
+# The whole table of what may nest in what; "leaf" stands for a single adapter by its name.
 _RULES: Mapping[str, _Rule] = {
-    "stack": _Rule(frozenset({"leaf", "fuse", "average", "parallel"}), 2, 8),
-    "fuse": _Rule(frozenset({"leaf", "stack", "average"}), 2, 32),
-    "average": _Rule(frozenset({"leaf"}), 2, 32),
-    "parallel": _Rule(frozenset({"leaf", "stack", "average"}), 2, 8),
-    "init_from": _Rule(frozenset({"leaf", "average"}), 1, 1, outermost=True),
-    "full_stilts": _Rule(frozenset({"leaf"}), 1, 1, outermost=True),
+    "stack": _Rule(_ONE | {"fuse", "average", "parallel"}, 2, 8),
+    "fuse": _Rule(_ONE | {"stack", "average"}, 2, 32),
+    "average": _Rule(_ONE, 2, 32),
+    "parallel": _Rule(_ONE | {"stack", "average"}, 2, 8),
+    "init_from": _Rule(_ONE | {"average"}, 1, 1, outermost=True),
+    "longer": _Rule(frozenset({"leaf"}), 1, 1, outermost=True),
+    "full_stilts": _Rule(_ONE, 1, 1, outermost=True),
+    "placebo": _Rule(frozenset({"leaf"}), 1, 1),
+    "with": _Rule(
+        _ONE | {"stack", "fuse", "average", "parallel", "init_from", "longer"}, 2, 2, outermost=True
+    ),
 }
+# In a stack that stands in one of these, every part is a single adapter: the library nests no deeper.
+_FLAT = {"fuse", "parallel"}
+# Where an adapter has to be trained already.
+_TRAINED = {"average", "parallel", "init_from", "longer", "full_stilts", "placebo"}
+# Where an adapter has to have been trained by this recipe: `random` never is.
+_LEARNED = {"init_from", "longer", "full_stilts", "placebo"}
+_ALONE: Mapping[str, str] = {
+    FULL_FINETUNE: "is a whole model",
+    HEAD_ONLY: "is the bare backbone",
+    MAJORITY: "is no model",
+}
+RESERVED_NAMES = frozenset({TARGET, RANDOM, *_ALONE, *PLACEHOLDERS, *_RULES, "backbone"})
 
 _TOKEN = re.compile(
     r"\s*(?:(<[a-z]+>)|([A-Za-z][A-Za-z0-9_-]*)|(-?\d+(?:\.\d+)?(?:[eE]-?\d+)?)|([(),=\[\]]))"
@@ -130,7 +162,34 @@ def _checked(expression: Expression) -> Expression:
     _check(expression, outermost=True)
     if _count(expression, TARGET) > 1:
         raise CompositionError(f"{expression}: {TARGET} stands in it twice")
+    fusions = list(_groups(expression, "fuse"))
+    if len(fusions) > 1:
+        raise CompositionError(f"{expression}: there are {len(fusions)} fusions in it; one can be learned")
+    for fusion in fusions:
+        _check_ends(fusion)
     return expression
+
+
+def _check_ends(fusion: Group) -> None:
+    """A fusion looks at what stands last in each of its children, so that these differ."""
+    ends = [str(_last(child)) for child in fusion.children]
+    repeated = sorted({end for end in ends if ends.count(end) > 1})
+    if repeated:
+        raise CompositionError(f"{fusion}: several of its parts end in {repeated[0]}")
+
+
+def _last(expression: Expression) -> Expression:
+    if isinstance(expression, Group) and expression.function == "stack":
+        return expression.children[-1]
+    return expression
+
+
+def _groups(expression: Expression, function: str) -> Iterator[Group]:
+    if isinstance(expression, Group):
+        if expression.function == function:
+            yield expression
+        for child in expression.children:
+            yield from _groups(child, function)
 
 
 def _count(expression: Expression, name: str) -> int:
@@ -205,9 +264,9 @@ def _leaf(name: str, text: str) -> Leaf:
 
 def _check(expression: Expression, *, outermost: bool) -> None:
     if isinstance(expression, Leaf):
-        if expression.name == FULL_FINETUNE and not outermost:
+        if expression.name in _ALONE and not outermost:
             raise CompositionError(
-                f"{FULL_FINETUNE} is a whole model and cannot stand inside another expression"
+                f"{expression} {_ALONE[expression.name]} and cannot stand inside another expression"
             )
         return
     rule = _RULES[expression.function]
@@ -216,8 +275,11 @@ def _check(expression: Expression, *, outermost: bool) -> None:
     if not rule.least <= len(expression.children) <= rule.most:
         wanted = str(rule.least) if rule.least == rule.most else f"{rule.least} to {rule.most}"
         raise CompositionError(f"{expression}: {expression.function} takes {wanted} arguments")
+    if expression.function == "with":
+        _check_with(expression)
+        return
     _check_children(expression, rule)
-    _check_target(expression)
+    _check_untrained(expression)
     if expression.weights and (
         expression.function != "average" or len(expression.weights) != len(expression.children)
     ):
@@ -226,9 +288,23 @@ def _check(expression: Expression, *, outermost: bool) -> None:
         raise CompositionError(f"{expression}: the sum of the weights has to be positive")
 
 
+def _check_with(expression: Group) -> None:
+    settings, method = expression.children
+    if not isinstance(settings, Leaf) or settings.name in RESERVED_NAMES or settings.name.startswith("<"):
+        raise CompositionError(f"{expression}: {settings} where the name of settings was expected")
+    if _kind(method) not in _RULES["with"].children or str(method) in _ALONE:
+        raise CompositionError(f"{expression}: no adapter of {method} has settings")
+    # A method in it stands as if it stood alone.
+    _check(method, outermost=True)
+
+
+def _kind(expression: Expression) -> str:
+    return "leaf" if isinstance(expression, Leaf) else expression.function
+
+
 def _check_children(expression: Group, rule: _Rule) -> None:
     for child in expression.children:
-        kind = "leaf" if isinstance(child, Leaf) else child.function
+        kind = _kind(child)
         flat = expression.function == kind == "stack"
         if kind not in rule.children and not flat and not (kind in _RULES and _RULES[kind].outermost):
             raise CompositionError(
@@ -236,22 +312,37 @@ def _check_children(expression: Group, rule: _Rule) -> None:
                 f"{expression.function} takes {', '.join(sorted(rule.children))}"
             )
         _check(child, outermost=False)
+        if expression.function in _FLAT and kind == "stack":
+            _check_flat(child, expression)
     texts = [str(child) for child in expression.children]
     repeated = sorted({text for text in texts if texts.count(text) > 1})
     if repeated:
         raise CompositionError(f"{expression}: {repeated[0]} stands in it twice")
 
 
-def _check_target(expression: Group) -> None:
-    """The fresh adapter is on top of a stack or beside others in a fusion; elsewhere it has no meaning."""
-    names = [str(child) for child in expression.children]
-    if TARGET not in names:
-        return
-    if expression.function == "stack" and names[-1] != TARGET:
-        raise CompositionError(f"{expression}: {TARGET} is trained last, so it stands last in a stack")
-    if expression.function in ("average", "parallel", "init_from", "full_stilts"):
+def _check_flat(stack: Expression, parent: Group) -> None:
+    assert isinstance(stack, Group)
+    deep = [child.function for child in stack.children if isinstance(child, Group) if child.function in _FLAT]
+    if deep:
         raise CompositionError(
-            f"{expression}: {TARGET} is not trained yet where {expression.function} needs it"
+            f"{parent}: {deep[0]} cannot stand in a stack that stands in {parent.function}"
+        )
+
+
+def _check_untrained(expression: Group) -> None:
+    """What is not trained yet, or never will be, has no meaning in some places."""
+    function, names = expression.function, [str(child) for child in expression.children]
+    if function == "stack" and TARGET in names[:-1]:
+        raise CompositionError(f"{expression}: {TARGET} is trained last, so it stands last in a stack")
+    if function in _TRAINED and TARGET in leaves(expression):
+        raise CompositionError(f"{expression}: {TARGET} is not trained yet where {function} needs it")
+    if function in _LEARNED and RANDOM in leaves(expression):
+        raise CompositionError(
+            f"{expression}: {RANDOM} is never trained, and {function} needs what was learned"
+        )
+    if function in _LEARNED and LANGUAGE in leaves(expression):
+        raise CompositionError(
+            f"{expression}: {LANGUAGE} changes with what is read, and {function} needs one"
         )
 
 
@@ -272,25 +363,35 @@ def canonical(expression: Expression) -> Expression:
     if expression.function in ("fuse", "average", "parallel"):
         weights = expression.weights or (1.0,) * len(children)
         pairs = sorted(
-            zip(children, weights, strict=True), key=lambda pair: (str(pair[0]) == TARGET, str(pair[0]))
+            zip(children, weights, strict=True), key=lambda pair: (TARGET in leaves(pair[0]), str(pair[0]))
         )
         kept = tuple(weight for _, weight in pairs) if len(set(weights)) > 1 else ()
         return Group(expression.function, tuple(child for child, _ in pairs), kept)
     return replace(expression, children=children)
 
 
+def unwrap(method: Expression) -> tuple[str, Expression]:
+    """Return the settings that a method names, empty for the recipe's own, and the method without them."""
+    if isinstance(method, Group) and method.function == "with":
+        return str(method.children[0]), method.children[1]
+    return "", method
+
+
 def leaves(expression: Expression) -> tuple[str, ...]:
-    """Return the distinct names in an expression, from left to right."""
+    """Return the distinct names in an expression, from left to right; settings are no part of it."""
+    _, expression = unwrap(expression)
     if isinstance(expression, Leaf):
         return (expression.name,)
     return tuple(dict.fromkeys(name for child in expression.children for name in leaves(child)))
 
 
 def rename(expression: Expression, new_name: Callable[[str], str]) -> Expression:
-    """Return the expression with every leaf's name replaced; the order of children stays."""
+    """Return the expression with every leaf's name replaced; the order of children and the settings stay."""
     if isinstance(expression, Leaf):
         return Leaf(new_name(expression.name))
-    return replace(expression, children=tuple(rename(child, new_name) for child in expression.children))
+    kept = 1 if expression.function == "with" else 0
+    renamed = (rename(child, new_name) for child in expression.children[kept:])
+    return replace(expression, children=(*expression.children[:kept], *renamed))
 
 
 def expand(expression: Expression, names: Mapping[str, Sequence[str]]) -> tuple[Expression, ...]:
@@ -333,37 +434,32 @@ def without_target(expression: Expression) -> Expression | None:
 
     Returns:
         The expression; None where the method has no meaning without training (an untrained fusion,
-        ``full_finetune``).
+        ``full_finetune``, the floors, ``longer``), or depends on the language of a target that has two.
     """
+    _, expression = unwrap(expression)
     if isinstance(expression, Leaf):
-        if expression.name == FULL_FINETUNE:
+        if expression.name in _ALONE:
             return None
         return Group("stack", ()) if expression.name == TARGET else expression
+    if expression.function == "longer" or has_fusion(expression) or LANGUAGE in leaves(expression):
+        return None
     if expression.function == "init_from":
         return expression.children[0]
-    if _contains(expression, "fuse"):
-        return None
     if expression.function != "stack":
         return expression
     rest = tuple(child for child in expression.children if str(child) != TARGET)
     return rest[0] if len(rest) == 1 else Group("stack", rest)
 
 
-def _contains(expression: Expression, function: str) -> bool:
-    if isinstance(expression, Leaf):
-        return False
-    return expression.function == function or any(_contains(child, function) for child in expression.children)
-
-
 def has_fusion(expression: Expression) -> bool:
     """Whether a fusion layer stands anywhere in the expression."""
-    return _contains(expression, "fuse")
+    return any(True for _ in _groups(expression, "fuse"))
 
 
-def fuses_target(expression: Expression) -> bool:
-    """Whether ``target`` stands directly in a fusion, which then needs it trained alone first."""
-    if isinstance(expression, Leaf):
-        return False
-    if expression.function == "fuse" and Leaf(TARGET) in expression.children:
-        return True
-    return any(fuses_target(child) for child in expression.children)
+def fused_target(expression: Expression) -> Expression | None:
+    """Return the part of a fusion that holds ``target``, and so is trained alone first; None without one."""
+    for fusion in _groups(expression, "fuse"):
+        for child in fusion.children:
+            if TARGET in leaves(child):
+                return child
+    return None

@@ -21,6 +21,7 @@ from adapterstilts.tasks.spec import Json
 SELF = "self"
 MODEL = "model"
 INIT = "init"
+LONGER = "longer"
 BACKBONE = "backbone"
 # The one file of a whole model that may be let go after its last reader.
 WEIGHTS_FILE = "model.safetensors"
@@ -50,13 +51,15 @@ class AdapterSpec:
 
     Attributes:
         config: name of the configuration, for example ``seq_bn`` (Pfeiffer et al. 2020).
-        reduction_factor: hidden size divided by the bottleneck's.
+        reduction_factor: hidden size divided by the bottleneck's; 1 where the configuration has none.
         skip_layers: the lowest n layers carry no adapter.
+        options: what else the configuration is told: rank and scale of LoRA, length of a prefix ...
     """
 
     config: str
     reduction_factor: int
     skip_layers: int = 0
+    options: Mapping[str, Json] = field(default_factory=dict, metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class TaskData:
         label_map: value in the data -> label.
         parts: one split of one language each; their examples are joined.
         unanswerable: whether a question may have no answer.
+        permuted: seed of a permutation of the examples' labels: a placebo; None for the labels as they are.
     """
 
     kind: str
@@ -116,6 +120,7 @@ class TaskData:
     label_map: Mapping[str, str | None]
     parts: tuple[DataPart, ...]
     unanswerable: bool = field(default=False, metadata={"omit_default": True})
+    permuted: int | None = field(default=None, metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,8 @@ class TrainingSpec:
             kind's own way of long texts is meant.
         evaluations: how often, evenly spread, the model is scored on `validation`; the best state is kept.
         patience: training ends after so many evaluations without a better score.
+        accumulate: batches whose gradients make one step.
+        class_weights: ``balanced``: the loss of a class counts by the inverse of its share.
     """
 
     steps: int | None
@@ -166,6 +173,8 @@ class TrainingSpec:
     stride: int | None = field(default=None, metadata={"omit_default": True})
     evaluations: int = field(default=0, metadata={"omit_default": True})
     patience: int | None = field(default=None, metadata={"omit_default": True})
+    accumulate: int = field(default=1, metadata={"omit_default": True})
+    class_weights: str = field(default="none", metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
@@ -218,6 +227,7 @@ class TrainAdapter:
         validation: what steers, when the training says `evaluations`.
         selection: the metric of each of these tasks; the mean of all decides. ``loss`` for mlm.
         continues: whether adapter, fusion and head of the input ``init`` go on training, in place of fresh ones.
+        fresh_head: with `continues`: whether the head is a fresh one all the same.
     """
 
     backbone: BackboneSpec
@@ -234,6 +244,7 @@ class TrainAdapter:
     validation: tuple[TaskData, ...] = field(default=(), metadata={"omit_default": True})
     selection: tuple[str, ...] = field(default=(), metadata={"omit_default": True})
     continues: bool = field(default=False, metadata={"omit_default": True})
+    fresh_head: bool = field(default=False, metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
@@ -273,6 +284,61 @@ class FullFinetune:
 
 
 @dataclass(frozen=True)
+class TrainHead:
+    """Train a fresh head on the bare, frozen backbone."""
+
+    backbone: BackboneSpec
+    data: tuple[TaskData, ...]
+    training: TrainingSpec
+    numerics: Numerics
+    seed: int
+    role: Role
+    kind: str = "train_head"
+    version: int = 1
+    validation: tuple[TaskData, ...] = field(default=(), metadata={"omit_default": True})
+    selection: tuple[str, ...] = field(default=(), metadata={"omit_default": True})
+    continues: bool = field(default=False, metadata={"omit_default": True})
+
+
+@dataclass(frozen=True)
+class ImportAdapter:
+    """An adapter that was trained elsewhere, checked against the backbone.
+
+    Attributes:
+        content: digest of its files.
+    """
+
+    backbone: BackboneSpec
+    content: str
+    kind: str = "import_adapter"
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class RandomAdapter:
+    """An adapter that is never trained: a control of equal size."""
+
+    backbone: BackboneSpec
+    adapter: AdapterSpec
+    seed: int
+    kind: str = "random_adapter"
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Majority:
+    """The most frequent answer in training data: the floor of every method.
+
+    Attributes:
+        data: one task, labelled.
+    """
+
+    data: tuple[TaskData, ...]
+    kind: str = "majority"
+    version: int = 1
+
+
+@dataclass(frozen=True)
 class AverageAdapters:
     """One adapter with the weighted mean of the inputs' weights; `weights` are normalised to sum 1."""
 
@@ -286,8 +352,8 @@ class Evaluate:
     """Predict and score one split of one language.
 
     Attributes:
-        composition: ``model`` for a trained model with its head; over ``x0`` ... for adapters without one;
-            ``stack()`` for the bare backbone.
+        composition: ``model`` for a trained model with its head, whose adapters at the positions ``x0`` ... the
+            stage's own inputs replace; over ``x0`` ... for adapters without a head; ``stack()`` for the bare backbone.
         language: of the data; some official scores depend on it.
         metrics: names, the main one first.
         retrieval: for retrieval tasks only.
@@ -308,8 +374,19 @@ class Evaluate:
     stride: int | None = field(default=None, metadata={"omit_default": True})
 
 
-TrainingStage = TrainAdapter | TrainFusion | FullFinetune
-StageSpec = ConvertBackbone | TrainAdapter | TrainFusion | FullFinetune | AverageAdapters | Evaluate
+TrainingStage = TrainAdapter | TrainFusion | TrainHead | FullFinetune
+StageSpec = (
+    ConvertBackbone
+    | TrainAdapter
+    | TrainFusion
+    | TrainHead
+    | FullFinetune
+    | AverageAdapters
+    | ImportAdapter
+    | RandomAdapter
+    | Majority
+    | Evaluate
+)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from adapterstilts.compose import (
     Group,
     Leaf,
     expand,
-    fuses_target,
+    fused_target,
     has_fusion,
     is_full,
     leaves,
     parse,
     rename,
+    unwrap,
     without_target,
 )
 
@@ -44,6 +45,22 @@ CANONICAL = [
     ("init_from(average(b, a))", "init_from(average(a, b))"),
     ("full_stilts(my-task_2)", "full_stilts(my-task_2)"),
     ("stack(<language>, <intermediate>, target)", "stack(<language>, <intermediate>, target)"),
+    ("stack(tweets, fuse(squad, mnli), target)", "stack(tweets, fuse(mnli, squad), target)"),
+    (
+        "fuse(stack(<language>, squad), stack(<language>, mnli))",
+        "fuse(stack(<language>, mnli), stack(<language>, squad))",
+    ),
+    ("fuse(stack(a, target), b)", "fuse(b, stack(a, target))"),
+    ("parallel(stack(a, b), average(d, c))", "parallel(average(c, d), stack(a, b))"),
+    ("stack(random, target)", "stack(random, target)"),
+    ("fuse(placebo(b), placebo(a), target)", "fuse(placebo(a), placebo(b), target)"),
+    ("stack(average(placebo(b), a), target)", "stack(average(a, placebo(b)), target)"),
+    ("full_stilts(placebo(<intermediate>))", "full_stilts(placebo(<intermediate>))"),
+    ("longer(<intermediate>)", "longer(<intermediate>)"),
+    ("head_only", "head_only"),
+    ("majority", "majority"),
+    ("with( lora8 , stack(a, stack(b, target)))", "with(lora8, stack(a, b, target))"),
+    ("with(lora8, init_from(average(b, a)))", "with(lora8, init_from(average(a, b)))"),
 ]
 
 REFUSED = [
@@ -65,7 +82,10 @@ REFUSED = [
     ("full_stilts(a, b)", "full_stilts takes 1 arguments"),
     (f"stack({', '.join(f'a{i}' for i in range(9))})", "stack takes 2 to 8 arguments"),
     ("stack(stack(a, b, c, d), stack(e, f, g, h), target)", "stack takes 2 to 8 arguments"),
-    ("average(stack(a, b), c)", "stack cannot stand in average: average(stack(a, b), c); average takes leaf"),
+    (
+        "average(stack(a, b), c)",
+        "stack cannot stand in average: average(stack(a, b), c); average takes leaf, placebo",
+    ),
     ("average(average(a, b), c)", "average cannot stand in average"),
     ("fuse(fuse(a, b), target)", "fuse cannot stand in fuse"),
     ("fuse(parallel(a, b), target)", "parallel cannot stand in fuse"),
@@ -73,6 +93,40 @@ REFUSED = [
     ("stack(init_from(a), target)", "init_from(...) can only stand outermost: init_from(a)"),
     ("fuse(full_stilts(a), target)", "full_stilts(...) can only stand outermost: full_stilts(a)"),
     ("stack(full_finetune, target)", "full_finetune is a whole model"),
+    ("stack(head_only, target)", "head_only is the bare backbone and cannot stand inside another"),
+    ("fuse(a, majority)", "majority is no model and cannot stand inside another expression"),
+    ("with(lora8)", "with takes 2 arguments"),
+    ("stack(with(lora8, a), target)", "with(...) can only stand outermost: with(lora8, a)"),
+    ("with(lora8, with(ia3, target))", "no adapter of with(ia3, target) has settings"),
+    ("with(lora8, full_finetune)", "no adapter of full_finetune has settings"),
+    ("with(lora8, full_stilts(a))", "no adapter of full_stilts(a) has settings"),
+    ("with(lora8, head_only)", "no adapter of head_only has settings"),
+    ("with(target, a)", "target where the name of settings was expected"),
+    ("with(<domain>, target)", "<domain> where the name of settings was expected"),
+    ("with(stack(a, b), target)", "stack(a, b) where the name of settings was expected"),
+    ("with(lora8, stack(target, a))", "target is trained last, so it stands last in a stack"),
+    (
+        "with(lora8, stack(a, full_finetune))",
+        "full_finetune is a whole model and cannot stand inside another",
+    ),
+    ("placebo(average(a, b))", "average cannot stand in placebo"),
+    ("placebo(placebo(a))", "placebo cannot stand in placebo"),
+    ("longer(placebo(a))", "placebo cannot stand in longer"),
+    ("stack(longer(a), target)", "longer(...) can only stand outermost"),
+    ("placebo(random)", "random is never trained, and placebo needs what was learned"),
+    ("init_from(random)", "random is never trained, and init_from needs what was learned"),
+    ("longer(random)", "random is never trained, and longer needs what was learned"),
+    ("full_stilts(random)", "random is never trained, and full_stilts needs what was learned"),
+    ("init_from(average(<language>, a))", "<language> changes with what is read, and init_from needs one"),
+    ("placebo(<language>)", "<language> changes with what is read, and placebo needs one"),
+    ("longer(target)", "target is not trained yet where longer needs it"),
+    ("placebo(target)", "target is not trained yet where placebo needs it"),
+    ("parallel(stack(a, target), b)", "target is not trained yet where parallel needs it"),
+    ("fuse(stack(fuse(a, b), c), d)", "fuse cannot stand in a stack that stands in fuse"),
+    ("parallel(stack(a, parallel(b, c)), d)", "parallel cannot stand in a stack that stands in parallel"),
+    ("stack(fuse(a, b), fuse(c, d), target)", "there are 2 fusions in it; one can be learned"),
+    ("fuse(stack(a, c), stack(b, c))", "several of its parts end in c"),
+    ("fuse(stack(a, c), c)", "several of its parts end in c"),
     ("stack(target, a)", "target is trained last, so it stands last in a stack"),
     ("stack(stack(a, target), b)", "target is trained last, so it stands last in a stack"),
     ("stack(fuse(a, target), target)", "target stands in it twice"),
@@ -120,7 +174,7 @@ def averages(draw: st.DrawFn) -> str:
 PARTS = st.recursive(
     NAMES | st.just("target") | st.just("<intermediate>") | averages(),
     lambda inner: st.tuples(
-        st.sampled_from(["stack", "fuse", "parallel", "average", "init_from"]),
+        st.sampled_from(["stack", "fuse", "parallel", "average", "init_from", "placebo"]),
         st.lists(inner, min_size=1, max_size=4),
     ).map(lambda pair: f"{pair[0]}({', '.join(pair[1])})"),
     max_leaves=8,
@@ -211,6 +265,16 @@ def test_a_placeholder_cannot_become_its_neighbour() -> None:
         ("fuse(x, target)", None),
         ("stack(fuse(x, y), target)", None),
         ("full_finetune", None),
+        ("head_only", None),
+        ("majority", None),
+        ("longer(x)", None),
+        ("stack(random, target)", "random"),
+        ("stack(placebo(x), target)", "placebo(x)"),
+        ("init_from(placebo(x))", "placebo(x)"),
+        ("stack(parallel(x, y), target)", "parallel(x, y)"),
+        ("with(s, stack(x, target))", "x"),
+        ("with(s, target)", "stack()"),
+        ("stack(<language>, x, target)", None),
     ],
 )
 def test_a_method_on_a_target_without_training(text: str, untrained: str | None) -> None:
@@ -220,12 +284,25 @@ def test_a_method_on_a_target_without_training(text: str, untrained: str | None)
 
 def test_leaves_from_left_to_right_each_once() -> None:
     assert leaves(parse("stack(fuse(b, a), b, target)")) == ("a", "b", "target")
+    assert leaves(parse("with(s, stack(placebo(b), target))")) == ("b", "target")
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "method"),
+    [("with(s, stack(a, target))", "s", "stack(a, target)"), ("target", "", "target")],
+)
+def test_settings_are_told_from_the_method(text: str, settings: str, method: str) -> None:
+    found, inner = unwrap(parse(text))
+    assert (found, str(inner)) == (settings, method)
 
 
 def test_renaming_keeps_the_order_of_children() -> None:
     renamed = rename(parse("fuse(a, b, target)"), {"a": "z", "b": "y", "target": "self"}.__getitem__)
     assert str(renamed) == "fuse(z, y, self)"
     assert rename(Leaf("a"), str.upper) == Leaf("A")
+    assert str(rename(parse("with(s, stack(placebo(a), target))"), str.upper)) == (
+        "with(s, stack(placebo(A), TARGET))"
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,13 +322,16 @@ def test_what_kind_of_method_it_is(text: str, full: bool, fusion: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("target", False),
-        ("fuse(a, target)", True),
-        ("fuse(a, b)", False),
-        ("stack(fuse(a, target), b)", True),
-        ("stack(fuse(a, b), target)", False),
-        ("full_stilts(a)", False),
+        ("target", None),
+        ("fuse(a, target)", "target"),
+        ("fuse(a, b)", None),
+        ("stack(fuse(a, target), b)", "target"),
+        ("stack(fuse(a, b), target)", None),
+        ("fuse(stack(<language>, a), stack(<language>, target))", "stack(<language>, target)"),
+        ("with(s, fuse(a, target))", "target"),
+        ("full_stilts(a)", None),
     ],
 )
-def test_a_target_inside_a_fusion_is_found(text: str, expected: bool) -> None:
-    assert fuses_target(parse(text)) == expected
+def test_what_holds_the_target_in_a_fusion_is_found(text: str, expected: str | None) -> None:
+    found = fused_target(parse(text))
+    assert (None if found is None else str(found)) == expected

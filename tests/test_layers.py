@@ -22,7 +22,7 @@ NAME = ROOT.name
 LEVELS: dict[int, set[str]] = {
     0: {"errors", "killpoints", "files"},
     1: {"machine", "tasks", "compose", "store", "metrics"},
-    2: {"specs", "backbones", "paths"},
+    2: {"specs", "backbones", "methods", "paths"},
     3: {"recipe", "data", "report", "hub"},
     4: {"model"},
     5: {"engine"},

@@ -88,6 +88,13 @@ tasks:
     languages:
       xx: {{test: data/match.xx.jsonl}}
     format: {{type: jsonl}}
+  words:
+    kind: mlm
+    languages:
+      en: {{train: data/words.en.jsonl}}
+      xx: {{train: data/words.xx.jsonl}}
+      yy: {{train: data/words.yy.jsonl}}
+    format: {{type: jsonl}}
 intermediate: [reply, pairs]
 targets:
   - {{task: topics, languages: {languages}}}
@@ -96,6 +103,37 @@ methods:
 {methods}
 seeds: {seeds}
 report: {{bootstrap: 100}}
+{more}
+"""
+
+# Controls, floors, and compositions that need more than intermediates; `MORE` has what they name.
+MORE_METHODS = (
+    "target",
+    "head_only",
+    "majority",
+    "stack(random, target)",
+    "stack(placebo(pairs), target)",
+    "longer(pairs)",
+    "init_from(pairs)",
+    "init_from(reply)",
+    "stack(parallel(reply, pairs), target)",
+    "stack(words-xx, fuse(reply, pairs), target)",
+    "stack(<language>, target)",
+    "fuse(stack(<language>, reply), stack(<language>, pairs))",
+    "fuse(stack(<language>, target), pairs)",
+    "full_stilts(placebo(pairs))",
+    "with(lora, target)",
+    "with(lora, stack(pairs, target))",
+    "with(upper, stack(<intermediate>, target))",
+)
+MORE = """\
+language:
+  - {name: words-en, task: words, language: en}
+  - {name: words-xx, task: words, language: xx}
+  - {name: words-yy, task: words, language: yy}
+adapters:
+  lora: {config: lora, options: {r: 2, alpha: 4}}
+  upper: {reduction_factor: 4, skip_layers: 1}
 """
 
 
@@ -179,6 +217,8 @@ def write_data(folder: Path) -> None:
     for name, count in (("reply.train", 24), ("reply", 12)):
         _write(folder / f"{name}.jsonl", (_reply(chance) for _ in range(count)))
     _write(folder / "match.xx.jsonl", (_translation(chance) for _ in range(24)))
+    for language in LANGUAGES:
+        _write(folder / f"words.{language}.jsonl", ({"text": _plain(chance, language)} for _ in range(20)))
 
 
 def _write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -213,6 +253,10 @@ def _translation(chance: random.Random) -> dict[str, Any]:
     return {side: " ".join(FILLERS[language][n] for n in numbers) for side, language in SIDES.items()}
 
 
+def _plain(chance: random.Random, language: str) -> str:
+    return " ".join(chance.choices(FILLERS[language], k=chance.randint(6, 14)))
+
+
 SIDES = {"source": "xx", "target": "en"}
 
 
@@ -227,6 +271,7 @@ def recipe_text(
     more_targets: Sequence[str] = ("match",),
     seeds: Sequence[int] = (0, 1),
     steps: int = 8,
+    more: str = "",
 ) -> str:
     """Return a recipe; its data lie in `data` beside it."""
     return _RECIPE.format(
@@ -236,6 +281,7 @@ def recipe_text(
         more_targets="\n".join(f"  - {target}" for target in more_targets),
         methods="\n".join(f"  - {method}" for method in methods),
         seeds=list(seeds),
+        more=more,
     )
 
 
@@ -315,6 +361,7 @@ def context_of(prepared: Any, **changes: Any) -> Any:
         device=torch.device("cpu"),
         threads=1,
         backbone_folder=local_backbone(prepared.recipe),
+        pretrained={one.content: one.folder for one in prepared.pretrained.values()},
         offline=True,
         **changes,
     )

@@ -22,7 +22,15 @@ from adapterstilts.errors import DataError, Fault, UsageError
 from adapterstilts.runner.prepare import Options
 from adapterstilts.store.store import Store
 
-_KINDS = ("train_adapter", "train_fusion", "full_finetune", "average")
+_KINDS = (
+    "train_adapter",
+    "train_fusion",
+    "train_head",
+    "full_finetune",
+    "average",
+    "import_adapter",
+    "random_adapter",
+)
 
 
 @click.group(name="adapter")

@@ -43,6 +43,12 @@ _RUN_OPTIONS = [
     click.option(
         "--max-hours", type=click.FloatRange(0, min_open=True), help="Stop cleanly after so many hours."
     ),
+    click.option(
+        "--gradient-checkpointing",
+        "checkpointing",
+        is_flag=True,
+        help="Compute layers again for their gradients: less memory, more time, the same bits.",
+    ),
     click.option("--threads", type=click.IntRange(1), help="Threads that compute. [default: all cores]"),
     click.option(
         "--checkpoint-seconds",
@@ -76,6 +82,7 @@ def as_options(given: dict[str, Any]) -> Options:
         keep=given["keep"],
         max_hours=given["max_hours"],
         threads=given["threads"],
+        checkpointing=given["checkpointing"],
         checkpoint_seconds=given["checkpoint_seconds"],
     )
 

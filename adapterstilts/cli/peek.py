@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from adapterstilts.data.rows import LoadedSplit, Row
 
 _ALL = "all"
-_PASSAGE_LENGTH, _LENGTH = 384, 128
 _SPLIT_KINDS = ("tagging", "span_qa", "mlm")
 _LONGEST_SHOWN = 60
 
@@ -82,7 +81,7 @@ def peek_command(
     task = _task(name, recipe)
     folder = Path(recipe).resolve().parent if recipe and Path(recipe).is_file() else Path.cwd()
     model = backbone or _usual_backbone()
-    length = max_length or (_PASSAGE_LENGTH if task.kind == "span_qa" else _LENGTH)
+    length = max_length or _usual_length(task)
     loaded = _load(task, _languages(task, language), split, DataRoots(folder, data_dir))
     tokenizer = load_tokenizer(model, offline=offline)
     parts = list(_parts(task, loaded, tokenizer, length, sample, number))
@@ -108,6 +107,15 @@ def _usual_backbone() -> str:
     """Return a model with XLM-R's vocabulary; the package has the same one as the hub, and needs no network."""
     installed = importlib.util.find_spec(PACKAGE_MODEL.removeprefix(PACKAGE_PREFIX)) is not None
     return PACKAGE_MODEL if installed else DEFAULT_MODEL
+
+
+def _usual_length(task: TaskSpec) -> int:
+    """Return the subwords that a recipe gives a sequence of the task where it says nothing."""
+    from adapterstilts.recipe.defaults import Purpose, resolve_training
+    from adapterstilts.recipe.schema import TrainingSection
+
+    purpose = Purpose("target", (task.name,), frozenset({task.kind}))
+    return resolve_training(TrainingSection(), purpose, "fp32")[0].max_length
 
 
 def _languages(task: TaskSpec, language: str | None) -> list[str]:

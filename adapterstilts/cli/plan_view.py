@@ -11,7 +11,7 @@ from adapterstilts.runner.prepare import Prepared
 
 
 def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
-    """Return one mapping a stage: name, kind, key, state, why, data, validation, steps, tokens, seconds, disk."""
+    """Return one mapping a stage: name, kind, key, state, why, note, data, validation, steps, tokens, seconds, disk."""
     before = read_plan(prepared.out)
     throughput = Throughput(prepared.store)
     rows = []
@@ -19,8 +19,15 @@ def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
         reason = prepared.missing.get(key)
         state = "in the store" if reason is None else "to run" if stage.resolved else "unresolved"
         why = why_changed(stage, prepared.plan, before) if reason == ABSENT else reason or ""
-        cost = estimate(stage, throughput, prepared.device, prepared.roots)
-        row = {"name": stage.name, "kind": stage.spec.kind, "key": key, "state": state, "why": why}
+        cost = estimate(stage, throughput, prepared.device, prepared.roots, prepared.plan.stages)
+        row = {
+            "name": stage.name,
+            "kind": stage.spec.kind,
+            "key": key,
+            "state": state,
+            "why": why,
+            "note": stage.note,
+        }
         reads = {
             "data": [str(use) for use in stage.data],
             "validation": [str(use) for use in stage.validation],

@@ -67,10 +67,12 @@ def check(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
     from adapterstilts.data.sources import DataRoots
     from adapterstilts.recipe.load import load
     from adapterstilts.runner.prepare import data_faults, raise_together
+    from adapterstilts.runner.pretrained import pretrained_faults
 
     loaded = load(recipe, overrides)
     roots = DataRoots(loaded.path.resolve().parent, given["data_dir"])
-    raise_together(data_faults(loaded, roots, look_inside=True))
+    wrong = data_faults(loaded, roots, look_inside=True)
+    raise_together([*wrong, *pretrained_faults(loaded, as_options(given).store_root)])
     methods = len(loaded.methods) * sum(len(t.samples) for t in loaded.targets) * len(loaded.file.seeds)
     if given["as_json"]:
         print_json(
@@ -100,7 +102,7 @@ def plan(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
         [
             (
                 row["name"],
-                row["state"] + (f" ({row['why']})" if row["why"] else ""),
+                row["state"] + "".join(f" ({row[one]})" for one in ("why", "note") if row[one]),
                 str(row["steps"] or ""),
                 "" if row["state"] == "in the store" else time_text(row["seconds"]),
                 "" if row["state"] == "in the store" else size_text(row["disk"]),

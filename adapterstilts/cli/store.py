@@ -63,4 +63,4 @@ def verify(store: Path | None, as_json: bool) -> None:
 def collect_garbage(cache: bool, store: Path | None) -> None:
     """Remove abandoned workspaces, used checkpoints and copies that were set aside."""
     removed = Store(Options(store=store).store_root).collect_garbage(cache=cache)
-    click.echo(f"removed {len(removed)} folders and files")
+    click.echo(f"removed {len(removed)} folders")

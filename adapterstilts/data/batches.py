@@ -6,6 +6,7 @@ bounds memory and time whatever the lengths are, and similar lengths keep the pa
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def by_length(encoded: Encoded, tokens_per_batch: int) -> list[list[int]]:
 
 
 class Step(NamedTuple):
-    """What one optimiser step sees.
+    """What one batch holds; an optimiser step sees one of them, or several.
 
     Attributes:
         epoch: from 0.
@@ -79,6 +80,7 @@ class Schedule:
         role: of the stage; methods with the same seed and role see the same batches.
         shares: units of each task in an epoch; empty: all of them, once. A task that gives fewer than it has goes
             on in the next epoch where it stopped; one that gives more begins anew.
+        accumulate: batches that make an optimiser step.
     """
 
     tasks: Sequence[Encoded]
@@ -86,6 +88,7 @@ class Schedule:
     seed: int
     role: str
     shares: tuple[int, ...] = ()
+    accumulate: int = 1
 
     def epoch(self, number: int) -> list[Step]:
         """Return the shuffled batches of an epoch."""
@@ -125,17 +128,23 @@ class Schedule:
             yield from pack(encoded, part, self.tokens_per_batch)
 
     def steps(self, steps: int | None, epochs: float | None) -> int:
-        """Return the number of optimiser steps: `steps`, or as many as `epochs` have batches."""
+        """Return the number of optimiser steps: `steps`, or as many as see all batches of the `epochs`."""
         if steps is not None or epochs is None:
             return steps or 1
         whole = int(epochs)
         total = sum(len(self.epoch(number)) for number in range(whole))
         if epochs > whole:
             total += round((epochs - whole) * len(self.epoch(whole)))
-        return max(1, total)
+        return max(1, math.ceil(total / self.accumulate))
+
+    def by_step(self, start: int = 0) -> Iterator[list[Step]]:
+        """Yield the batches of each optimiser step, without end, from step `start` on."""
+        batches = self.batches(start * self.accumulate)
+        while True:
+            yield list(islice(batches, self.accumulate))
 
     def batches(self, start: int = 0) -> Iterator[Step]:
-        """Yield what each step sees, without end, from step `start` on."""
+        """Yield batches without end, from batch `start` on."""
         number = 0
         while True:
             batches = self.epoch(number)

@@ -12,9 +12,9 @@ from adapterstilts.data.rows import TaggingRow
 from adapterstilts.data.sources import DataRoots
 from adapterstilts.errors import DataError, Fault
 from adapterstilts.files import replace_text
+from adapterstilts.metrics.spans import Entity
 from adapterstilts.tasks.spec import FileSource, Format, Split, TaskSpec
 
-Entity = tuple[int, int, str]
 _TEXT, _ANNOTATIONS = ".txt", ".ann"
 _LANGUAGE = "und"
 

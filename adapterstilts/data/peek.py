@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapterstilts.data.encoding.tokens import TokenArray, Tokenizer, pieces
+from adapterstilts.data.encoding.tokens import MARKS, PAIR_MARKS, TokenArray, Tokenizer, pieces
 from adapterstilts.data.rows import ChoiceRow, PairRow, Row, SpanRow, TaggingRow, TextRow
 
 MANY_SUBWORDS = 3.0
@@ -19,7 +19,7 @@ MANY_SUBWORDS = 3.0
 MANY_UNKNOWN = 0.01
 """A larger share of unknown subwords, and the model does not see much of the text."""
 
-_SPECIALS = {1: 2, 2: 4}
+_SPECIALS = {1: MARKS, 2: PAIR_MARKS}
 # Scripts whose words are not divided by spaces, by the first word of their characters' Unicode names.
 _UNDIVIDED = frozenset({"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"})
 _WORD = re.compile(r"\S+")

@@ -27,6 +27,7 @@ class Batch:
         per_unit: name -> ``(units, ...)``.
         per_sequence: name -> ``(sequences, ...)``.
         per_token: name -> ``(sequences, length)``, -100 at padding.
+        class_weights: ``(labels,)``, what the loss of each class counts; None where all count the same.
     """
 
     input_ids: Tensor
@@ -36,6 +37,7 @@ class Batch:
     per_unit: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
     per_sequence: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
     per_token: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
+    class_weights: Tensor | None = None
 
     @property
     def tokens(self) -> int:

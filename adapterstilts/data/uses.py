@@ -8,6 +8,7 @@ from typing import Protocol
 from adapterstilts.data import draws
 from adapterstilts.data.load import find_split, load_split
 from adapterstilts.data.overlap import without_overlap
+from adapterstilts.data.permuted import permuted
 from adapterstilts.data.rows import LoadedSplit
 from adapterstilts.data.sources import DataRoots, content_digest
 from adapterstilts.errors import DataError, Fault
@@ -45,6 +46,10 @@ class Use(Protocol):
     def without(self) -> tuple[Use, ...]:
         """Splits whose texts are taken out."""
 
+    @property
+    def permuted(self) -> int | None:
+        """Seed of a permutation of the labels."""
+
 
 @dataclass
 class Rows:
@@ -65,7 +70,10 @@ class Rows:
         """
         key = self.identity(use)
         if key not in self._loaded:
-            self._loaded[key] = self._reduced(use) if use.without else self._whole(use)
+            loaded = self._reduced(use) if use.without else self._whole(use)
+            if use.permuted is not None:
+                loaded = replace(loaded, rows=permuted(loaded.rows, use.permuted))
+            self._loaded[key] = loaded
         return self._loaded[key]
 
     def _whole(self, use: Use) -> LoadedSplit:
@@ -79,6 +87,7 @@ class Rows:
                 [task.kind, task.labels, task.label_map, content_digest(split, self.roots)],
                 [split.format, split.portion, use.split == "train", use.limit, use.few_shot],
                 [self.identity(test) for test in use.without],
+                *([use.permuted] if use.permuted is not None else []),
             ]
         )
 

@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adapterstilts import compose
-from adapterstilts.model.assembly import Assembly, memory_name
+from adapterstilts.model.assembly import Assembly
+from adapterstilts.model.blocks import memory_name
 
 
 class Block(Protocol):

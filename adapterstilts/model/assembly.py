@@ -19,32 +19,46 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
-from adapterstilts import compose
 from adapterstilts.data.batches import derive_seed
 from adapterstilts.data.masking import mask
 from adapterstilts.data.tensors import Batch
-from adapterstilts.errors import AdapterStiltsError, Fault
+from adapterstilts.errors import Fault
+from adapterstilts.model import composing
 from adapterstilts.model.backbone import Backbone, quiet_library
+from adapterstilts.model.blocks import (
+    TRAINED,
+    block_of,
+    fusion_in,
+    has_self,
+    library_composition,
+    memory_name,
+    places_of,
+    refuse,
+)
+from adapterstilts.model.configs import holders_of, library_config
+from adapterstilts.model.faults import AssemblyError
 from adapterstilts.model.heads import HEADS, MASKED, HeadKind, add_masked_head, masked_loss
-from adapterstilts.specs import SELF, AdapterSpec
+from adapterstilts.model.parts import (
+    ADDED,
+    adapter_mark,
+    fusion_mark,
+    head_mark,
+    parameters_of,
+    read_adapter,
+    read_fusion,
+    read_head,
+    write_adapter,
+    write_fusion,
+    write_head,
+)
+from adapterstilts.specs import AdapterSpec
 
-TRAINED = "trained"
 ADAPTER_FOLDER = "adapter"
 FUSION_FOLDER = "fusion"
 HEAD_FOLDER = "head"
 HEADS_FOLDER = "heads"
-# The composition of the bare backbone; it is outside the grammar of recipes.
-_NOTHING = "stack()"
-_VERIFY = "run `adapterstilts store verify`"
-
-
-class AssemblyError(AdapterStiltsError):
-    """The library did something else than what was asked for; nothing is computed then."""
-
-    exit_code = 5
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,7 @@ class Blueprint:
         heads: the output layers, one a task; none for hidden states only.
         seed: with `role`, initialises what is fresh.
         role: see `adapterstilts.specs`.
+        fresh_head: whether the heads are fresh ones although `trained` is given.
     """
 
     composition: str
@@ -76,6 +91,7 @@ class Blueprint:
     heads: tuple[HeadSpec, ...] = ()
     seed: int = 0
     role: str = "target"
+    fresh_head: bool = False
 
 
 @dataclass
@@ -143,13 +159,10 @@ class Assembly:
 
     def save(self, folder: Path) -> None:
         """Write adapter, fusion and head, as far as they train here, in the library's layout."""
-        model = self.model
-        # The library makes one folder, not its parents.
-        folder.mkdir(parents=True, exist_ok=True)
-        if _has_self(self.blueprint.composition):
-            model.save_adapter(str(folder / ADAPTER_FOLDER), TRAINED, with_head=False, use_safetensors=True)
+        if has_self(self.blueprint.composition):
+            write_adapter(self.model, TRAINED, folder / ADAPTER_FOLDER)
         if self.fusion is not None:
-            model.save_adapter_fusion(str(folder / FUSION_FOLDER), self.fusion, use_safetensors=True)
+            write_fusion(self.model, self.fusion, folder / FUSION_FOLDER)
         self.save_head(folder)
 
     def save_head(self, folder: Path) -> None:
@@ -157,9 +170,7 @@ class Assembly:
         heads = self.blueprint.heads
         for task, head in enumerate(heads):
             if head.kind != MASKED:
-                place = head_folder(folder, heads, task)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                self.model.save_head(str(place), head_name(heads, task), use_safetensors=True)
+                write_head(self.model, head_name(heads, task), head_folder(folder, heads, task))
 
 
 def head_name(heads: Sequence[HeadSpec], task: int) -> str:
@@ -173,12 +184,26 @@ def head_folder(folder: Path, heads: Sequence[HeadSpec], task: int) -> Path:
 
 
 @contextmanager
-def assembled(backbone: Backbone, blueprint: Blueprint) -> Iterator[Assembly]:
-    """Put a blueprint on the backbone, in evaluation mode and all frozen; take it off at the end."""
+def assembled(backbone: Backbone, blueprint: Blueprint, *, checkpointing: bool = False) -> Iterator[Assembly]:
+    """Put a blueprint on the backbone, in evaluation mode and all frozen; take it off at the end.
+
+    Args:
+        backbone: what is stood on.
+        blueprint: what is put there.
+        checkpointing: whether training computes the inside of each layer again for its gradient, in place of keeping
+            it: less memory for more time, and the same gradients to the bit.
+
+    Raises:
+        AssemblyError: when a part is not what it should be, or the composition cannot be had with these adapters.
+    """
     with quiet_library():
         try:
             fused = _put_on(backbone.model, blueprint)
             backbone.model.to(backbone.device)
+            if checkpointing:
+                backbone.model.gradient_checkpointing_enable()
+                # The library lets gradients run down to the embeddings, which nothing needs.
+                backbone.model.disable_input_require_grads()
             yield Assembly(backbone, blueprint, fused)
         finally:
             _clear(backbone.model)
@@ -187,112 +212,68 @@ def assembled(backbone: Backbone, blueprint: Blueprint) -> Iterator[Assembly]:
 def _put_on(model: Any, blueprint: Blueprint) -> str | None:
     """Add what the blueprint names, activate it, freeze all; return the library's name of the fusion."""
     _add_adapters(model, blueprint)
+    refuse(model, blueprint.composition, masked=any(head.kind == MASKED for head in blueprint.heads))
     fused = _add_fusion(model, blueprint)
     for task in range(len(blueprint.heads)):
         _add_head(model, blueprint, task)
     model.set_active_adapters(library_composition(blueprint.composition))
     model.active_head = head_name(blueprint.heads, 0) if blueprint.heads else None
+    composing.install(model)
     model.requires_grad_(False)
     model.eval()
     return fused
 
 
-def library_composition(text: str) -> Any:
-    """Return the library's composition block, or None for ``stack()``."""
-    if text == _NOTHING:
-        return None
-    return _block(compose.parse(text))
-
-
-def _has_self(composition: str) -> bool:
-    """Whether a fresh adapter of the stage itself is in the composition."""
-    return composition != _NOTHING and SELF in compose.leaves(compose.parse(composition))
-
-
-def _block(expression: compose.Expression) -> Any:
-    from adapters.composition import Fuse, Stack
-
-    if isinstance(expression, compose.Leaf):
-        return memory_name(expression.name)
-    blocks = {"stack": Stack, "fuse": Fuse}
-    return blocks[expression.function](*(_block(child) for child in expression.children))
-
-
-def memory_name(position: str) -> str:
-    """Return the name in memory of a position; the underscore keeps ``x1`` from being a prefix of ``x10``."""
-    return TRAINED if position == SELF else f"{position}_"
-
-
 def _add_adapters(model: Any, blueprint: Blueprint) -> None:
     for position, folder in blueprint.inputs.items():
-        _load_adapter(model, folder, memory_name(position))
-    if not _has_self(blueprint.composition):
+        read_adapter(model, folder, memory_name(position))
+        _still(model, memory_name(position))
+    if not has_self(blueprint.composition):
         return
     if blueprint.trained is not None:
-        _load_adapter(model, blueprint.trained / ADAPTER_FOLDER, TRAINED)
+        read_adapter(model, blueprint.trained / ADAPTER_FOLDER, TRAINED)
     elif blueprint.adapter is not None:
-        torch.manual_seed(derive_seed(blueprint.seed, blueprint.role, "adapter"))
-        model.add_adapter(TRAINED, config=_adapter_config(blueprint.adapter))
+        add_fresh_adapter(model, blueprint.adapter, blueprint.seed, blueprint.role)
 
 
-def _adapter_config(spec: AdapterSpec) -> Any:
-    from adapters import AdapterConfig
-
-    leave_out = list(range(spec.skip_layers))
-    return AdapterConfig.load(spec.config, reduction_factor=spec.reduction_factor, leave_out=leave_out)
-
-
-def _load_adapter(model: Any, folder: Path, name: str) -> None:
-    saved = _tensor_names(folder, "adapter")
-    # The library would load whatever the file holds, weights of the backbone too, and miss nothing.
-    marks = {match.group() for key in saved if (match := re.search(r"\.adapters\.[^.]+\.", key))}
-    mark = marks.pop() if len(marks) == 1 else ""
-    if not mark or not all(mark in key for key in saved):
-        raise AssemblyError(Fault(str(folder), "holds something else than one adapter", _VERIFY))
-    try:
-        model.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True)
-    except RuntimeError as error:
-        raise AssemblyError(Fault(str(folder), "its adapter has another shape", _VERIFY)) from error
-    own = f".adapters.{name}."
-    if {key.replace(mark, own) for key in saved} != {
-        key for key, _ in model.named_parameters() if own in key
-    }:
-        raise AssemblyError(Fault(str(folder), "its adapter does not fit the backbone's layers", _VERIFY))
+def add_fresh_adapter(model: Any, spec: AdapterSpec, seed: int, role: str) -> None:
+    """Put an untrained adapter on the model; seed and role alone decide its numbers."""
+    config = library_config(spec, model.config.hidden_size)
+    torch.manual_seed(derive_seed(seed, role, "adapter"))
+    model.add_adapter(TRAINED, config=config)
 
 
-def _tensor_names(folder: Path, what: str) -> set[str]:
-    """Return the names in a part's weights file; the library would look on a hub for a folder that is not there."""
-    file = {"adapter": "adapter", "fusion": "model_adapter_fusion", "head": "model_head"}[what]
-    path = folder / f"{file}.safetensors"
-    if not path.is_file():
-        raise AssemblyError(Fault(str(folder), f"holds no {what}", _VERIFY))
-    with safe_open(str(path), framework="pt") as weights:
-        return set(weights.keys())
+def _still(model: Any, name: str) -> None:
+    """Switch an adapter's own dropout off: what is frozen always answers the same."""
+    mark = adapter_mark(name)
+    for place, module in model.named_modules():
+        if isinstance(module, nn.Dropout) and mark.search(place):
+            module.p = 0.0
 
 
-def _fuse(expression: compose.Expression) -> compose.Group | None:
-    if isinstance(expression, compose.Leaf):
-        return None
-    if expression.function == "fuse":
-        return expression
-    return next((found for child in expression.children if (found := _fuse(child)) is not None), None)
+# ---- fusion and heads
 
 
 def _add_fusion(model: Any, blueprint: Blueprint) -> str | None:
-    if "fuse(" not in blueprint.composition:
-        return None
-    group = _fuse(compose.parse(blueprint.composition))
+    group = fusion_in(blueprint.composition)
     if group is None:
         return None
-    block = _block(group)
+    name, places = str(block_of(group).name), places_of(model, group)
+
+    def add(config: Any = None) -> None:
+        # The library takes no stack here, only the names of last adapters, which also make the fusion's name.
+        model.add_adapter_fusion(name.split(","), config=config, name=name)
+        for place, module in model.named_modules():
+            # It adds a fusion to layers without any adapter, too.
+            if hasattr(module, "adapter_fusion_layer") and f"{place}." not in places:
+                module.delete_fusion_layer(name)
+
     if blueprint.trained is not None:
-        folder = blueprint.trained / FUSION_FOLDER
-        _tensor_names(folder, "fusion")
-        model.load_adapter_fusion(str(folder), use_safetensors=True)
+        read_fusion(model, blueprint.trained / FUSION_FOLDER, name, add)
     else:
         torch.manual_seed(derive_seed(blueprint.seed, blueprint.role, "fusion"))
-        model.add_adapter_fusion(block)
-    return str(block.name)
+        add()
+    return name
 
 
 def _add_head(model: Any, blueprint: Blueprint, task: int) -> None:
@@ -300,16 +281,17 @@ def _add_head(model: Any, blueprint: Blueprint, task: int) -> None:
     torch.manual_seed(derive_seed(blueprint.seed, blueprint.role, "head" if task == 0 else f"head {task}"))
     if head.kind == MASKED:
         add_masked_head(model, name)
-    elif blueprint.trained is not None:
-        folder = head_folder(blueprint.trained, blueprint.heads, task)
-        _tensor_names(folder, "head")
-        model.load_head(str(folder), load_as=name, use_safetensors=True)
-    else:
-        HEADS[head.kind].add(model, name, head.labels)
+        return
+    HEADS[head.kind].add(model, name, head.labels)
+    if blueprint.trained is not None and not blueprint.fresh_head:
+        read_head(model, head_folder(blueprint.trained, blueprint.heads, task), name)
 
 
 def _clear(model: Any) -> None:
     """Take everything off; also what an assembly that failed half-way has put on."""
+    composing.uninstall(model)
+    if model.is_gradient_checkpointing:
+        model.gradient_checkpointing_disable()
     model.set_active_adapters(None)
     for name in list(model.adapters_config.fusions):
         model.delete_adapter_fusion(name)
@@ -317,6 +299,8 @@ def _clear(model: Any) -> None:
         model.delete_adapter(name)
     for name in list(model.heads):
         model.delete_head(name)
+    for forgotten in ("config_map", "fusion_config_map", "fusion_name_map"):
+        getattr(model.adapters_config, forgotten).clear()
     model.active_head = None
     model.requires_grad_(False)
     model.eval()
@@ -338,22 +322,22 @@ def unfreeze(assembly: Assembly, *, full: bool) -> dict[str, nn.Parameter]:
     Raises:
         AssemblyError: when nothing would train, or the library holds something else trainable.
     """
-    patterns = [*_head_patterns(assembly), *(_FULL if full else _adapter_patterns(assembly))]
-    wanted = {}
-    for name, parameter in assembly.model.named_parameters():
-        chosen = any(pattern.search(name) for pattern in patterns)
-        parameter.requires_grad_(chosen)
-        if chosen:
-            wanted[name] = parameter
-    assembly.model.train()
-    missing = [pattern.pattern for pattern in patterns if not any(pattern.search(name) for name in wanted)]
+    model, composition = assembly.model, assembly.blueprint.composition
+    marks = [*_head_marks(assembly), *(_FULL if full else _adapter_marks(assembly))]
+    parameters = parameters_of(model)
+    wanted = {n: parameter for n, parameter in parameters.items() if any(mark.search(n) for mark in marks)}
+    missing = [mark.pattern for mark in marks if not any(mark.search(name) for name in wanted)]
     if missing or not wanted:
         what = f"nothing to train for {', '.join(missing) or 'any part'}"
-        raise AssemblyError(Fault(assembly.blueprint.composition, what))
-    trainable = {name for name, parameter in assembly.model.named_parameters() if parameter.requires_grad}
+        raise AssemblyError(Fault(composition, what))
+    model.requires_grad_(False)
+    for parameter in wanted.values():
+        parameter.requires_grad_(True)
+    model.train()
+    trainable = {name for name, parameter in parameters.items() if parameter.requires_grad}
     if trainable != set(wanted):
         extra = sorted(trainable ^ set(wanted))[:3]
-        raise AssemblyError(Fault(assembly.blueprint.composition, f"the trainable set differs: {extra}"))
+        raise AssemblyError(Fault(composition, f"the trainable set differs: {extra}"))
     return wanted
 
 
@@ -361,18 +345,20 @@ def unfreeze(assembly: Assembly, *, full: bool) -> dict[str, nn.Parameter]:
 _FULL = (re.compile(r"^roberta\.(?!pooler\.)"),)
 
 
-def _head_patterns(assembly: Assembly) -> list[re.Pattern[str]]:
+def _head_marks(assembly: Assembly) -> list[re.Pattern[str]]:
     heads = assembly.blueprint.heads
-    return [re.compile(rf"^heads\.{head_name(heads, task)}\.") for task in range(len(heads))]
+    return [head_mark(head_name(heads, task)) for task in range(len(heads))]
 
 
-def _adapter_patterns(assembly: Assembly) -> list[re.Pattern[str]]:
-    patterns = []
-    if _has_self(assembly.blueprint.composition):
-        patterns.append(re.compile(rf"\.adapters\.{TRAINED}\."))
+def _adapter_marks(assembly: Assembly) -> list[re.Pattern[str]]:
+    """Return what the names of all that trains besides heads have in them; each has to be found."""
+    marks = []
+    if has_self(assembly.blueprint.composition):
+        config = assembly.model.adapters_config.get(TRAINED).to_dict()
+        marks += [adapter_mark(TRAINED, holder) for holder in holders_of(config)]
     if assembly.fusion is not None:
-        patterns.append(re.compile(rf"\.adapter_fusion_layer\.{re.escape(assembly.fusion)}\."))
-    return patterns
+        marks.append(fusion_mark(assembly.fusion))
+    return marks
 
 
 def backbone_dropouts(model: Any) -> list[nn.Dropout]:
@@ -380,13 +366,13 @@ def backbone_dropouts(model: Any) -> list[nn.Dropout]:
     return [
         module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Dropout) and name.startswith("roberta.") and "adapter" not in name
+        if isinstance(module, nn.Dropout) and name.startswith("roberta.") and not ADDED.search(name)
     ]
 
 
 @contextmanager
 def without_backbone_dropout(assembly: Assembly) -> Iterator[None]:
-    """Switch the backbone's own dropout off; the head's and the fusion's stay."""
+    """Switch the backbone's own dropout off; those of heads, adapters and the fusion stay."""
     dropouts = backbone_dropouts(assembly.model)
     rates = [module.p for module in dropouts]
     for module in dropouts:

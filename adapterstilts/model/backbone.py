@@ -19,7 +19,7 @@ from adapterstilts.data.encoding.tokens import Tokenizer
 from adapterstilts.errors import EnvironmentFault, Fault
 from adapterstilts.specs import BackboneSpec
 
-_MODEL_TYPE = "xlm-roberta"
+MODEL_TYPE = "xlm-roberta"
 _FORBIDDEN_KEYS = ("auto_map", "custom_pipelines")
 _ATTENTION_KEYS = "_attn_implementation"
 
@@ -94,9 +94,9 @@ def _clean_config(source: str, options: dict[str, Any]) -> Any:
     from transformers import AutoConfig, PretrainedConfig
 
     raw, _ = PretrainedConfig.get_config_dict(source, **options)
-    if raw.get("model_type") != _MODEL_TYPE:
+    if raw.get("model_type") != MODEL_TYPE:
         what = f"its model type is {raw.get('model_type')!r}"
-        raise EnvironmentFault(Fault(source, what, f"use a backbone of type {_MODEL_TYPE!r}"))
+        raise EnvironmentFault(Fault(source, what, f"use a backbone of type {MODEL_TYPE!r}"))
     kept = {
         name: value
         for name, value in raw.items()

@@ -73,7 +73,19 @@ def _pooled(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def _class_loss(logits: Tensor, batch: Batch) -> Tensor:
-    return F.cross_entropy(_pooled(logits, batch), batch.per_unit["label"])
+    return _weighted(_pooled(logits, batch), batch.per_unit["label"], batch)
+
+
+def _weighted(scores: Tensor, labels: Tensor, batch: Batch) -> Tensor:
+    """Return the mean over labels of their loss, each times its class's weight.
+
+    Divided by the number of labels, not by their weights as the built-in mean is: in a batch of one class alone that
+    would take the weight out again.
+    """
+    if batch.class_weights is None:
+        return F.cross_entropy(scores, labels, ignore_index=IGNORED)
+    total = F.cross_entropy(scores, labels, weight=batch.class_weights, ignore_index=IGNORED, reduction="sum")
+    return total / (labels != IGNORED).sum()
 
 
 def _class_answers(logits: Tensor, batch: Batch) -> list[Tensor]:
@@ -136,9 +148,7 @@ def _add_tags(model: Any, name: str, labels: Sequence[str]) -> None:
 
 
 def _tag_loss(logits: Tensor, batch: Batch) -> Tensor:
-    return F.cross_entropy(
-        logits.float().flatten(0, 1), batch.per_token["label"].flatten(), ignore_index=IGNORED
-    )
+    return _weighted(logits.float().flatten(0, 1), batch.per_token["label"].flatten(), batch)
 
 
 def _tag_answers(logits: Tensor, batch: Batch) -> list[Tensor]:

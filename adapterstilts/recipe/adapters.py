@@ -1,4 +1,4 @@
-"""Intermediates and domain adapters: what each is trained on."""
+"""Intermediates, domain and language adapters: what each is trained on."""
 
 from __future__ import annotations
 
@@ -37,12 +37,18 @@ class Adapter:
         parts: its tasks.
         mix: how they share the training; None for one task alone.
         validated: whether its parts' validation data select the best state.
+        settings: name of its own settings; None for those of the method that uses it.
+        language: the language that it is for, of a language adapter.
+        on_language: whether it trains on top of the adapter of its training language.
     """
 
     name: str
     parts: tuple[Part, ...]
     mix: Mix | None
     validated: bool
+    settings: str | None = None
+    language: str | None = None
+    on_language: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,47 +64,84 @@ def parts_of(section: IntermediateSection) -> tuple[Part, ...]:
     return (Part(section.task, tuple(languages)),)
 
 
-def adapter_of(section: IntermediateSection, training: TrainingSection, purposes: list[Purpose]) -> Adapter:
+@dataclass(frozen=True)
+class Placed:
+    """A section with its place in the recipe.
+
+    Attributes:
+        where: the place.
+        section: of ``intermediate:``, ``domain:`` or ``language:``.
+        for_language: whether it is one of ``language:``.
+    """
+
+    where: str
+    section: IntermediateSection
+    for_language: bool = False
+
+
+def placed_sections(file: RecipeFile) -> list[Placed]:
+    """Return the sections of intermediates, domain and language adapters."""
+    places = (("intermediate", file.intermediate), ("domain", file.domain), ("language", file.language))
+    return [
+        Placed(f"{place}[{i}]", section, place == "language")
+        for place, sections in places
+        for i, section in enumerate(sections)
+    ]
+
+
+def adapter_of(placed: Placed, training: TrainingSection, purposes: list[Purpose]) -> Adapter:
     """Return the adapter of a section without faults.
 
     Args:
-        section: of ``intermediate:`` or ``domain:``.
+        placed: the section.
         training: the recipe's settings.
         purposes: the stages that train it.
     """
-    mix = Mix(section.cap, section.temperature) if section.mix else None
-    return Adapter(section.name, parts_of(section), mix, selects(training, purposes))
+    section = placed.section
+    return Adapter(
+        section.name,
+        parts_of(section),
+        Mix(section.cap, section.temperature) if section.mix else None,
+        selects(training, purposes),
+        section.adapter,
+        section.language if placed.for_language else None,
+        section.on_language,
+    )
 
 
 def adapter_purposes(
-    section: IntermediateSection,
+    placed: Placed,
+    file: RecipeFile,
     methods: tuple[compose.Expression, ...],
     tasks: Mapping[str, TaskSpec],
 ) -> list[Purpose]:
     """Return the stages that train an adapter: it alone, or a whole model in its place, as methods use it."""
+    section = placed.section
     parts = parts_of(section)
     names = (section.name,) if section.mix else tuple(part.task for part in parts)
     kinds = frozenset(tasks[part.task].kind for part in parts if part.task in tasks)
-    users = [method for method in methods if section.name in compose.leaves(method)]
-    forms = dict.fromkeys(compose.is_full(method) for method in users)
-    return [Purpose("intermediate", names, kinds, full) for full in forms] if names else []
+    forms: dict[tuple[bool, str], None] = {}
+    for method in methods:
+        if _uses(placed, file) & set(compose.leaves(method)):
+            settings, expression = compose.unwrap(method)
+            full = compose.is_full(expression)
+            forms[full, "" if full else section.adapter or settings] = None
+    return [Purpose("intermediate", names, kinds, full, settings=own) for full, own in forms] if names else []
 
 
-def placed_sections(file: RecipeFile) -> list[tuple[str, IntermediateSection]]:
-    """Return the sections of intermediates and domain adapters, each with its place in the recipe."""
-    return [
-        (f"{place}[{i}]", section)
-        for place, sections in (("intermediate", file.intermediate), ("domain", file.domain))
-        for i, section in enumerate(sections)
-    ]
+def _uses(placed: Placed, file: RecipeFile) -> set[str]:
+    """Return what stands for an adapter in methods; those that train on a language adapter bring it with them."""
+    if not placed.for_language:
+        return {placed.section.name}
+    on_it = {one.section.name for one in placed_sections(file) if one.section.on_language}
+    return {placed.section.name, compose.LANGUAGE, *on_it}
 
 
 # ---- faults
 
 
 def adapter_faults(
-    where: str,
-    section: IntermediateSection,
+    placed: Placed,
     tasks: Mapping[str, TaskSpec],
     training: TrainingSection,
     purposes: list[Purpose],
@@ -106,16 +149,18 @@ def adapter_faults(
     """Yield what contradicts in a section, and which data it lacks.
 
     Args:
-        where: its place in the recipe.
-        section: of ``intermediate:`` or ``domain:``.
+        placed: the section.
         tasks: by name, those that were found.
         training: the recipe's settings.
         purposes: the stages that train it.
     """
+    where, section = placed.where, placed.section
     if (section.task is None) == (not section.mix):
         yield Fault(where, "trains on nothing in particular", "give either `task` or `mix`")
         return
     yield from _form_faults(where, section)
+    if placed.for_language:
+        yield from _language_faults(where, section, tasks)
     if section.mix and section.name in tasks:
         what = f"{section.name!r} is the name of a task too, and settings by name would reach both"
         yield Fault(where, what, "choose another `name` for the mix")
@@ -153,6 +198,21 @@ def _form_faults(where: str, section: IntermediateSection) -> Iterator[Fault]:
         yield Fault(f"{where}.mix", "one task is no mix", "name it as `task`, or add another")
     for task in dict.fromkeys(task for task in named if named.count(task) > 1):
         yield Fault(f"{where}.mix", f"{task!r} stands twice", "give all its languages in one entry")
+
+
+def _language_faults(
+    where: str, section: IntermediateSection, tasks: Mapping[str, TaskSpec]
+) -> Iterator[Fault]:
+    if section.language is None or section.languages or section.mix:
+        what = f"{section.name!r} is for no language in particular"
+        yield Fault(where, what, "give one task and its `language`")
+    if section.on_language:
+        yield Fault(f"{where}.on_language", "a language adapter stands lowest", "leave it out")
+    for part in parts_of(section):
+        kind = tasks[part.task].kind if part.task in tasks else "mlm"
+        if kind != "mlm":
+            what = f"{part.task!r} is a {kind} task, and a language is learned from plain text"
+            yield Fault(where, what, "name an mlm task, or list it under `intermediate:`")
 
 
 def lacking(

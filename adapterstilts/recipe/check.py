@@ -20,11 +20,15 @@ from adapterstilts.recipe.adapters import (
     parts_of,
     placed_sections,
 )
+from adapterstilts.recipe.compositions import composition_faults
 from adapterstilts.recipe.defaults import Purpose, training_faults
+from adapterstilts.recipe.languages import language_faults
 from adapterstilts.recipe.methods import baseline_faults, read_methods
 from adapterstilts.recipe.own_tasks import own_task, own_task_faults
 from adapterstilts.recipe.schema import RecipeFile, SourceSection, TargetSection
+from adapterstilts.recipe.settings import adapter_settings, settings_faults
 from adapterstilts.recipe.targets import Target, source_task, target_faults, target_of, target_purposes
+from adapterstilts.specs import AdapterSpec
 from adapterstilts.tasks import catalogue
 from adapterstilts.tasks.spec import TaskSpec
 
@@ -38,8 +42,9 @@ class Recipe:
         file: the content.
         tasks: every task that the recipe names, by name.
         methods: canonical expressions with placeholders expanded, in order, without repetition.
-        adapters: intermediates and domain adapters, which methods name alike.
+        adapters: intermediates, domain and language adapters, which methods name alike.
         targets: what is scored.
+        settings: of adapters, by name; the recipe's own under the empty name.
     """
 
     path: Path
@@ -48,6 +53,11 @@ class Recipe:
     methods: tuple[compose.Expression, ...]
     adapters: tuple[Adapter, ...]
     targets: tuple[Target, ...]
+    settings: Mapping[str, AdapterSpec]
+
+    def adapter(self, name: str) -> Adapter | None:
+        """Return the adapter with a name; None for one that this recipe does not train."""
+        return next((adapter for adapter in self.adapters if adapter.name == name), None)
 
 
 def check(path: Path, file: RecipeFile) -> Recipe:
@@ -59,18 +69,23 @@ def check(path: Path, file: RecipeFile) -> Recipe:
     faults: list[Fault] = []
     tasks = _tasks(file, faults)
     method_faults: list[Fault] = []
-    methods = read_methods(file, method_faults)
+    placed = read_methods(file, method_faults)
+    methods = tuple(placed)
     for name, section in file.tasks.items():
         faults += own_task_faults(name, section)
-    for where, adapter in placed_sections(file):
-        purposes = adapter_purposes(adapter, methods, tasks)
-        faults += adapter_faults(where, adapter, tasks, file.training, purposes)
+    faults += settings_faults(file)
+    for one in placed_sections(file):
+        faults += adapter_faults(one, tasks, file.training, adapter_purposes(one, file, methods, tasks))
     faults += _adapter_name_faults(file)
     for where, target in _known_targets(file, tasks):
         faults += target_faults(where, target, tasks, methods, file.training)
     faults += _by_task_faults(file, tasks, methods)
     faults += _repetition_faults(file)
     faults += method_faults
+    wrong = {fault.where for fault in method_faults}
+    sound = {method: where for method, where in placed.items() if where not in wrong}
+    faults += composition_faults(file, tasks, sound)
+    faults += language_faults(file, tasks, sound, _targets(file, tasks, methods))
     faults += baseline_faults(file, methods)
     faults += training_faults(file.training, _purposes(file, tasks, methods))
     if faults:
@@ -83,10 +98,11 @@ def check(path: Path, file: RecipeFile) -> Recipe:
         tasks=MappingProxyType(tasks),
         methods=methods,
         adapters=tuple(
-            adapter_of(section, file.training, adapter_purposes(section, methods, tasks))
-            for _, section in placed_sections(file)
+            adapter_of(one, file.training, adapter_purposes(one, file, methods, tasks))
+            for one in placed_sections(file)
         ),
-        targets=tuple(target_of(section, tasks, methods, file.training) for section in file.targets),
+        targets=tuple(target for _, target in _targets(file, tasks, methods)),
+        settings=MappingProxyType(adapter_settings(file)),
     )
 
 
@@ -108,9 +124,9 @@ def _tasks(file: RecipeFile, faults: list[Fault]) -> dict[str, TaskSpec]:
             faults.append(Fault(where, f"{name!r} is not a task", hint))
         return tasks.get(name)
 
-    for where, section in placed_sections(file):
-        for i, part in enumerate(parts_of(section)):
-            find(f"{where}.mix[{i}]" if section.mix else where, part.task)
+    for placed in placed_sections(file):
+        for i, part in enumerate(parts_of(placed.section)):
+            find(f"{placed.where}.mix[{i}]" if placed.section.mix else placed.where, part.task)
     for i, target in enumerate(file.targets):
         task = find(f"targets[{i}]", target.task)
         if task is not None:
@@ -129,14 +145,23 @@ def _known_targets(file: RecipeFile, tasks: Mapping[str, TaskSpec]) -> Iterator[
             yield f"targets[{i}]", target
 
 
+def _targets(
+    file: RecipeFile, tasks: Mapping[str, TaskSpec], methods: tuple[compose.Expression, ...]
+) -> list[tuple[str, Target]]:
+    """Return what the targets whose tasks were found mean, each with its place in the recipe."""
+    return [
+        (where, target_of(section, tasks, methods, file.training))
+        for where, section in _known_targets(file, tasks)
+    ]
+
+
 def _purposes(
     file: RecipeFile, tasks: Mapping[str, TaskSpec], methods: tuple[compose.Expression, ...]
 ) -> Iterator[Purpose]:
-    for _, section in placed_sections(file):
-        yield from adapter_purposes(section, methods, tasks)
-    for _, target in _known_targets(file, tasks):
-        kind = tasks[target.task].kind
-        yield from target_purposes(target_of(target, tasks, methods, file.training), kind, methods)
+    for placed in placed_sections(file):
+        yield from adapter_purposes(placed, file, methods, tasks)
+    for _, target in _targets(file, tasks, methods):
+        yield from target_purposes(target, tasks[target.task].kind, methods)
 
 
 # ---- faults
@@ -146,14 +171,13 @@ def _by_task_faults(
     file: RecipeFile, tasks: Mapping[str, TaskSpec], methods: tuple[compose.Expression, ...]
 ) -> list[Fault]:
     used = {target.task for target in file.targets}
-    used |= {
-        part.task for _, section in placed_sections(file) for part in parts_of(section) if not section.mix
-    }
-    for _, target in _known_targets(file, tasks):
-        used |= set(target_of(target, tasks, methods, file.training).names)
+    sections = [placed.section for placed in placed_sections(file)]
+    used |= {part.task for section in sections for part in parts_of(section) if not section.mix}
+    for _, one in _targets(file, tasks, methods):
+        used |= set(one.names)
     # What was not found is no suggestion; the names of mixes and targets are the recipe's own.
     used &= tasks.keys() | {target.name for target in file.targets if target.name}
-    used |= {section.name for _, section in placed_sections(file) if section.mix}
+    used |= {section.name for section in sections if section.mix}
     return [
         Fault(
             f"training.by_task.{name}",
@@ -168,12 +192,18 @@ def _by_task_faults(
 def _adapter_name_faults(file: RecipeFile) -> list[Fault]:
     faults = []
     seen: set[str] = set()
-    for where, section in placed_sections(file):
-        if section.name in compose.RESERVED_NAMES:
-            faults.append(Fault(where, f"{section.name!r} is a reserved word", "choose another `name`"))
-        if section.name in seen:
-            faults.append(Fault(where, f"the name {section.name!r} stands twice", "names are unique"))
-        seen.add(section.name)
+    named = [(placed.where, placed.section.name) for placed in placed_sections(file)]
+    named += [(f"pretrained[{i}]", section.name) for i, section in enumerate(file.pretrained)]
+    for where, name in named:
+        if name in compose.RESERVED_NAMES:
+            faults.append(Fault(where, f"{name!r} is a reserved word", "choose another `name`"))
+        if name in seen:
+            faults.append(Fault(where, f"the name {name!r} stands twice", "names are unique"))
+        seen.add(name)
+    reserved = [name for name in file.adapters if name in compose.RESERVED_NAMES]
+    faults += [
+        Fault(f"adapters.{name}", f"{name!r} is a reserved word", "choose another") for name in reserved
+    ]
     return faults
 
 

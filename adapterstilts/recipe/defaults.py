@@ -1,9 +1,10 @@
 """Training settings where a recipe is silent, and how the sections are laid over each other.
 
-Sources of the figures: adapters 1e-4 (Pfeiffer et al. 2020), AdapterFusion 5e-5 (Pfeiffer et al. 2021), the
-whole model 2e-5 (Phang et al. 2020 and XTREME's scripts, Hu et al. 2020), windows of 384 subwords every 128 for
-question answering (XTREME's scripts). A few examples are a handful of steps an epoch, so that they are passed
-over 20 times (Mosbach et al. 2021, who find that small data need many steps rather than other rates).
+Sources of the figures: adapters 1e-4 (Pfeiffer et al. 2020), LoRA 3e-4 (Hu et al. 2022, RoBERTa Large on MNLI), IA3
+3e-3 (Liu et al. 2022), AdapterFusion 5e-5 (Pfeiffer et al. 2021), the whole model 2e-5 (Phang et al. 2020 and XTREME's
+scripts, Hu et al. 2020), a head alone 1e-3, the end of the range in which adapters are tuned; windows of 384 subwords
+every 128 for question answering (XTREME's scripts). A few examples are a handful of steps an epoch, so that they are
+passed over 20 times (Mosbach et al. 2021, who find that small data need many steps rather than other rates).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from adapterstilts.compose import HEAD_ONLY
 from adapterstilts.errors import Fault
 from adapterstilts.recipe.schema import TrainingFields, TrainingSection
 from adapterstilts.specs import Precision, Role, TrainingSpec
@@ -27,12 +29,21 @@ _GENERAL = TrainingFields(
     max_grad_norm=1.0,
     backbone_dropout="auto",
     evaluations=0,
+    accumulate=1,
+    class_weights="none",
 )
 _LONG_KIND = "span_qa"
 _LONG = TrainingFields(max_length=384)
 PASSAGE_STRIDE = 128
 _MOVING = TrainingFields(stride=PASSAGE_STRIDE)
 _BY_ROLE = {"fusion": TrainingFields(learning_rate=5e-5)}
+_BY_CONFIG = {
+    "lora": TrainingFields(learning_rate=3e-4),
+    "ia3": TrainingFields(learning_rate=3e-3),
+    HEAD_ONLY: TrainingFields(learning_rate=1e-3),
+}
+# Kinds whose answers are classes of a fixed list.
+_CLASS_KINDS = frozenset({"classification", "tagging"})
 _FULL = TrainingFields(learning_rate=2e-5)
 _FEW_SHOT = TrainingFields(epochs=20)
 
@@ -47,6 +58,8 @@ class Purpose:
         kinds: of its tasks.
         full: whether the whole model trains.
         few_shot: whether it trains on a few examples.
+        config: configuration of the adapter that trains; ``head_only`` for a head alone, empty without an adapter.
+        settings: name of the adapter's settings; empty for the recipe's own, or without an adapter.
     """
 
     role: Role
@@ -54,6 +67,8 @@ class Purpose:
     kinds: frozenset[str] = frozenset()
     full: bool = False
     few_shot: bool = False
+    config: str = ""
+    settings: str = ""
 
 
 def resolve_training(
@@ -69,6 +84,8 @@ def resolve_training(
     merged = _merged([fields for _, fields in _layers(section, purpose)])
     precision = merged.pop("precision")
     dropout = merged.pop("backbone_dropout")
+    if not purpose.kinds & _CLASS_KINDS:
+        merged["class_weights"] = "none"
     spec = TrainingSpec(backbone_dropout=purpose.full if dropout == "auto" else dropout, **merged)
     return spec, auto_precision if precision == "auto" else precision
 
@@ -86,7 +103,11 @@ def _layers(section: TrainingSection, purpose: Purpose) -> list[tuple[str, Train
     # A stride given here would reach all kinds of a mix; where none is given each has its own way of long texts.
     layers += [("", _MOVING)] if purpose.kinds == {_LONG_KIND} else []
     layers += [("default", section.default), ("", _BY_ROLE.get(place, TrainingFields()))]
+    # A rate that suits bottlenecks is too low for what has fewer numbers; `default` does not reach these either.
+    layers += [("", _BY_CONFIG[purpose.config])] if purpose.config in _BY_CONFIG else []
     layers.append((place, getattr(section, place)))
+    own = section.by_adapter.get(purpose.settings)
+    layers += [(f"by_adapter.{purpose.settings}", own)] if own is not None else []
     # A rate that suits adapters ruins a whole model, so `default` does not reach the whole model's rate.
     layers += [("", _FULL), ("full_finetune", section.full_finetune)] if purpose.full else []
     named = [name for name in purpose.names if name in section.by_task]

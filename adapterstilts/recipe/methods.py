@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from adapterstilts import compose
 from adapterstilts.errors import Fault, suggest
 from adapterstilts.recipe.schema import RecipeFile
 from adapterstilts.specs import Role
 
+_OWN_NAMES = (compose.TARGET, compose.RANDOM, compose.HEAD_ONLY, compose.MAJORITY, compose.FULL_FINETUNE)
+
 
 def trains(method: compose.Expression) -> tuple[tuple[Role, bool], ...]:
     """Return what a method trains on a target: ``(role, whether the whole model trains)``, in order."""
+    _, method = compose.unwrap(method)
+    if method == compose.Leaf(compose.MAJORITY):
+        return ()
     if compose.is_full(method):
         return (("target", True),)
-    if compose.fuses_target(method):
+    if compose.fused_target(method) is not None:
         return (("target", False), ("fusion", False))
-    role: Role = "target" if compose.TARGET in compose.leaves(method) else "fusion"
-    return ((role, False),)
+    return (("target" if _trains_outside_fusion(method) else "fusion", False),)
 
 
-def read_methods(file: RecipeFile, faults: list[Fault]) -> tuple[compose.Expression, ...]:
+def _trains_outside_fusion(method: compose.Expression) -> bool:
+    if isinstance(method, compose.Leaf):
+        return method.name in (compose.TARGET, compose.HEAD_ONLY)
+    return method.function in ("init_from", "longer") or compose.TARGET in compose.leaves(method)
+
+
+def read_methods(file: RecipeFile, faults: list[Fault]) -> dict[compose.Expression, str]:
     """Return the methods in their canonical form, placeholders expanded, in order, without repetition.
 
     Args:
         file: the recipe.
         faults: takes what is wrong, with places inside the recipe.
+
+    Returns:
+        Method -> its place in the recipe.
     """
     names = {
         "intermediate": [section.name for section in file.intermediate],
         "domain": [section.name for section in file.domain],
     }
-    known = {compose.TARGET, compose.FULL_FINETUNE, *names["intermediate"], *names["domain"]}
-    methods: list[compose.Expression] = []
+    methods: dict[compose.Expression, str] = {}
     for i, text in enumerate(file.methods):
         where = f"methods[{i}]"
         try:
@@ -41,59 +53,42 @@ def read_methods(file: RecipeFile, faults: list[Fault]) -> tuple[compose.Express
         except compose.CompositionError as error:
             faults.append(Fault(where, str(error)))
             continue
-        faults += _method_faults(expression, known, names, where)
-        methods += expanded
-    return tuple(dict.fromkeys(methods))
+        own = list(_method_faults(expression, file, names, where))
+        faults += own
+        # What is faulty is followed no further, so that each fault is told once.
+        for method in () if own else expanded:
+            methods.setdefault(method, where)
+    return methods
 
 
 def _method_faults(
-    expression: compose.Expression, known: set[str], names: Mapping[str, Sequence[str]], where: str
-) -> list[Fault]:
-    faults = []
+    expression: compose.Expression, file: RecipeFile, names: Mapping[str, Sequence[str]], where: str
+) -> Iterator[Fault]:
+    languages, pretrained = (one.name for one in file.language), (one.name for one in file.pretrained)
+    known = {*_OWN_NAMES, *names["intermediate"], *names["domain"], *languages, *pretrained}
     for name in compose.leaves(expression):
-        if name == "<language>":
-            faults.append(Fault(where, "language adapters cannot be used yet", "leave <language> out"))
-        elif name.startswith("<") and not names[name[1:-1]]:
-            faults.append(Fault(where, f"{name} stands for nothing", f"list adapters under `{name[1:-1]}:`"))
+        if name == compose.LANGUAGE:
+            continue
+        if name.startswith("<") and not names[name[1:-1]]:
+            yield Fault(where, f"{name} stands for nothing", f"list adapters under `{name[1:-1]}:`")
         elif not name.startswith("<") and name not in known:
             hint = suggest(name, known) or f"known: {', '.join(sorted(known))}"
-            faults.append(Fault(where, f"{name!r} is not an adapter of this recipe", hint))
-    unsupported = _unsupported(expression)
-    if unsupported:
-        faults.append(Fault(where, f"{expression}: {unsupported}"))
-    return faults
+            yield Fault(where, f"{name!r} is not an adapter of this recipe", hint)
+    settings, method = compose.unwrap(expression)
+    if settings and settings not in file.adapters:
+        hint = suggest(settings, file.adapters) or "name them under `adapters:`"
+        yield Fault(where, f"there are no settings {settings!r}", hint)
+    if not _trains(method):
+        yield Fault(where, f"{expression}: trains nothing on the target; write stack({method}, target)")
 
 
-def _unsupported(expression: compose.Expression) -> str:
-    """Return why a method of the grammar cannot be run, or an empty string."""
-    if isinstance(expression, compose.Leaf):
-        on_target = expression.name in (compose.TARGET, compose.FULL_FINETUNE)
-        return "" if on_target else f"trains nothing on the target; write stack({expression}, target)"
-    if expression.function in ("parallel", "init_from"):
-        return f"{expression.function} cannot be run yet"
-    if expression.function == "full_stilts":
-        return ""
-    nested = _unsupported_nesting(expression)
-    if nested:
-        return nested
-    if expression.function == "average" or not (
-        compose.has_fusion(expression) or compose.TARGET in compose.leaves(expression)
-    ):
-        return f"trains nothing on the target; write stack({expression}, target)"
-    return ""
-
-
-def _unsupported_nesting(expression: compose.Group) -> str:
-    for child in expression.children:
-        if isinstance(child, compose.Group):
-            if expression.function == "fuse" and child.function == "stack":
-                return "a stack inside a fusion cannot be run yet"
-            if child.function == "parallel":
-                return "parallel cannot be run yet"
-            deeper = _unsupported_nesting(child)
-            if deeper:
-                return deeper
-    return ""
+def _trains(method: compose.Expression) -> bool:
+    """Whether a method trains, or answers without training on purpose."""
+    if isinstance(method, compose.Leaf):
+        return method.name in _OWN_NAMES and method.name != compose.RANDOM
+    if method.function in ("init_from", "longer", "full_stilts"):
+        return True
+    return compose.has_fusion(method) or compose.TARGET in compose.leaves(method)
 
 
 def baseline_faults(file: RecipeFile, methods: Sequence[compose.Expression]) -> list[Fault]:

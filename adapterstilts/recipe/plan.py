@@ -24,6 +24,7 @@ class DataUse:
         limit: at most so many examples.
         few_shot: only this sample.
         without: splits whose texts are taken out of it.
+        permuted: seed of a permutation of its labels; None for the labels as they are.
     """
 
     task: TaskSpec
@@ -32,10 +33,12 @@ class DataUse:
     limit: int | None
     few_shot: FewShot | None = None
     without: tuple[DataUse, ...] = ()
+    permuted: int | None = None
 
     def __str__(self) -> str:
         sample = f" ({self.few_shot.k}, draw {self.few_shot.draw})" if self.few_shot else ""
-        return f"{self.task.name}.{self.language}.{self.split}{sample}"
+        labels = "" if self.permuted is None else " (labels permuted)"
+        return f"{self.task.name}.{self.language}.{self.split}{sample}{labels}"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Stage:
         data: one entry for each part of the spec's data, task after task.
         validation: the same for the spec's validation data, whose tasks are those of the data, in order.
         resolved: whether all data behind it have a known content.
+        note: what a reader of the plan has to know; in no key.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Stage:
     data: tuple[DataUse, ...] = ()
     validation: tuple[DataUse, ...] = ()
     resolved: bool = True
+    note: str = ""
 
     @property
     def reads(self) -> tuple[DataUse, ...]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from adapterstilts import compose
+from adapterstilts.methods import METHODS, NOT_OFFERED
 from adapterstilts.recipe.schema import RecipeFile, Section
 
 _INTRODUCTION = """# Reference of recipes
@@ -32,6 +33,7 @@ def reference() -> str:
     sections = [
         _INTRODUCTION,
         *(_section(path, section) for path, section in _walk("", RecipeFile)),
+        _configurations(),
         _compositions(),
     ]
     return "\n".join(sections)
@@ -102,9 +104,31 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None or isinstance(value, BaseModel) or value in ([], {}, ""):
         return ""
-    if isinstance(value, tuple):
-        value = list(value)
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{_value(list(value) if isinstance(value, tuple) else value)}`"
+
+
+def _value(value: Any) -> str:
+    """Return a value as YAML has it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _configurations() -> str:
+    """Return the table of adapter configurations, those that are not offered with the reason."""
+    lines = [
+        "## Configurations of adapters",
+        "",
+        "| `config` | published in | `reduction_factor` | `options` and their defaults | to know |",
+        "|---|---|---|---|---|",
+    ]
+    for name, method in METHODS.items():
+        options = ", ".join(f"`{option}: {_value(one.default)}`" for option, one in method.options.items())
+        factor = str(method.reduction_factor) if method.reduction_factor is not None else "none"
+        notes = "; ".join(filter(None, [method.note, "changes nothing untrained" if method.idle else ""]))
+        lines.append(f"| `{name}` | {method.source} | {factor} | {options} | {notes} |")
+    lines += ["", "Not offered: " + "; ".join(f"`{name}` ({why})" for name, why in NOT_OFFERED.items()) + "."]
+    return "\n".join(lines) + "\n"
 
 
 def _compositions() -> str:

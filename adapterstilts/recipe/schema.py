@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
+from adapterstilts.methods import METHODS
 from adapterstilts.tasks.spec import Kind
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
@@ -61,11 +62,14 @@ class BackboneSection(Section):
 class AdapterSection(Section):
     """The adapters that are trained."""
 
-    config: Literal["seq_bn", "double_seq_bn"] = Field(
-        "seq_bn", description="the library's configuration name"
+    config: str = Field("seq_bn", description=f"what they are: {', '.join(METHODS)} (see configurations)")
+    reduction_factor: Positive | None = Field(
+        None,
+        description="hidden size divided by the bottleneck's size, of configurations that have one; "
+        "default: the published one",
     )
-    reduction_factor: Positive = Field(16, description="hidden size divided by the bottleneck's size")
     skip_layers: int = Field(0, ge=0, description="the lowest n layers carry no adapter")
+    options: dict[str, Any] = Field({}, description="the configuration's own options (see configurations)")
 
 
 class TrainingFields(Section):
@@ -110,15 +114,26 @@ class TrainingFields(Section):
     patience: Positive | None = Field(
         None, description="training ends after so many `evaluations` without a better score"
     )
+    accumulate: Positive | None = Field(
+        None, description="batches whose gradients make one step, each by its number of examples; default: 1"
+    )
+    class_weights: Literal["none", "balanced"] | None = Field(
+        None,
+        description="`balanced`: the loss of a class counts by the inverse of its share of the training labels; of "
+        "classification and tagging, other kinds have no classes",
+    )
 
 
 class TrainingSection(Section):
-    """Settings by role, from general to special: default, role, whole model, task, few examples."""
+    """Settings by role, from general to special: default, role, named settings, whole model, task, few examples."""
 
     default: TrainingFields = Field(TrainingFields(), description="for every training stage")
     intermediate: TrainingFields = Field(TrainingFields(), description="for intermediate adapters and models")
     target: TrainingFields = Field(TrainingFields(), description="for target adapters and models")
     fusion: TrainingFields = Field(TrainingFields(), description="for fusion layers")
+    by_adapter: dict[Name, TrainingFields] = Field(
+        {}, description="for adapters with these settings of `adapters:`, after the role"
+    )
     full_finetune: TrainingFields = Field(TrainingFields(), description="for whole models, after the role")
     by_task: dict[Name, TrainingFields] = Field(
         {}, description="for stages that train on this task or mix, or for this target, after the role"
@@ -249,6 +264,28 @@ class IntermediateSection(Section):
     temperature: float = Field(
         1, ge=1, description="of a mix: shares to the power 1 / temperature; more evens them out"
     )
+    adapter: Name | None = Field(
+        None,
+        description="its settings, a name under `adapters:`, which win over those of a method; default: `adapter:`",
+    )
+    on_language: bool = Field(
+        False,
+        description="trained on top of the adapter of its training language (MAD-X), to stand on `<language>`",
+    )
+
+
+class PretrainedSection(Section):
+    """An adapter that was trained elsewhere; its name stands where an intermediate's can."""
+
+    name: Name = Field(description="its name in methods")
+    path: str = Field(
+        description="a folder in the layout of `adapters`, as seen from the recipe, or the key of a stored adapter"
+    )
+    language: str | None = Field(None, description="the language that it is for, of a language adapter")
+    allow_pickle: bool = Field(
+        False,
+        description="also read the old pickle files, which can hold code: only from those whom you trust",
+    )
 
 
 class SourceSection(Section):
@@ -334,6 +371,9 @@ class RecipeFile(Section):
     name: Name = Field(description="names the folder below `runs/`")
     backbone: BackboneSection = Field(BackboneSection(), description="the pretrained network")
     adapter: AdapterSection = Field(AdapterSection(), description="the adapters that are trained")
+    adapters: dict[Name, AdapterSection] = Field(
+        {}, description="other settings by name, for `with(NAME, METHOD)` and for single intermediates"
+    )
     training: TrainingSection = Field(TrainingSection(), description="how stages optimise")
     tasks: dict[Name, TaskSection] = Field({}, description="your own tasks, beside the catalogue")
     intermediate: list[Annotated[IntermediateSection, BeforeValidator(_named_intermediate)]] = Field(
@@ -342,6 +382,10 @@ class RecipeFile(Section):
     domain: list[Annotated[IntermediateSection, BeforeValidator(_named_intermediate)]] = Field(
         [], description="the same, of the target's domain, for `<domain>`"
     )
+    language: list[IntermediateSection] = Field(
+        [], description="one mlm task a language, as name, task and language, for `<language>`"
+    )
+    pretrained: list[PretrainedSection] = Field([], description="adapters that were trained elsewhere")
     targets: list[Annotated[TargetSection, BeforeValidator(_named_task)]] = Field(
         min_length=1, description="the tasks that are scored"
     )

@@ -101,8 +101,16 @@ class Target:
             return []
         on_few = [True] if self.few_shot is not None else []
         on_all = [False] if self.source is not None or not on_few else []
+        settings, _ = compose.unwrap(method)
         return [
-            Purpose(role, self.names, frozenset({kind}), full, few_shot)
+            Purpose(
+                role,
+                self.names,
+                frozenset({kind}),
+                full,
+                few_shot,
+                settings=settings if role == "target" else "",
+            )
             for few_shot in (*on_all, *on_few)
             for role, full in trains(method)
         ]

@@ -45,10 +45,11 @@ class Uses:
             DataUse(self.recipe.tasks[task], language, split, None) for task, language, split in sorted(found)
         )
 
-    def adapter(self, adapter: Adapter, split: str) -> tuple[Group, ...]:
-        """Return what an intermediate reads of a split, one group a task."""
+    def adapter(self, adapter: Adapter, split: str, permuted: int | None = None) -> tuple[Group, ...]:
+        """Return what an intermediate reads of a split, one group a task; `permuted` is a seed for its labels."""
         return tuple(
-            self._group(self.recipe.tasks[part.task], part.languages, split) for part in adapter.parts
+            self._group(self.recipe.tasks[part.task], part.languages, split, permuted=permuted)
+            for part in adapter.parts
         )
 
     def source(self, target: Target, split: str) -> Group:
@@ -88,7 +89,14 @@ class Uses:
             yield self.scored(target, language)
 
     def _group(
-        self, task: TaskSpec, languages: tuple[str, ...], split: str, sample: FewShot | None = None
+        self,
+        task: TaskSpec,
+        languages: tuple[str, ...],
+        split: str,
+        sample: FewShot | None = None,
+        permuted: int | None = None,
     ) -> Group:
         without = self.taken_out if split == "train" else ()
-        return tuple(DataUse(task, language, split, self.limit, sample, without) for language in languages)
+        return tuple(
+            DataUse(task, language, split, self.limit, sample, without, permuted) for language in languages
+        )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapterstilts.files import replace_text
-from adapterstilts.report.document import document
+from adapterstilts.report.document import NO_TERMS, document
 from adapterstilts.report.html import to_html
 from adapterstilts.report.markdown import to_markdown
 from adapterstilts.report.overlaps import Met
@@ -41,6 +41,7 @@ def write_report(
     labels: Labels = NO_LABELS,
     notes: Sequence[str] = (),
     overlaps: Sequence[Met] = (),
+    terms: Mapping[str, Mapping[str, str]] = NO_TERMS,
 ) -> TransferTable:
     """Write ``results.jsonl``, ``report.md``, ``report.html`` and ``plots/``, each file as a whole.
 
@@ -56,6 +57,7 @@ def write_report(
         labels: task -> its label list, for metrics that average over classes.
         notes: sentences that go under the title, for example a warning about the backbone.
         overlaps: what was found of test data in training data.
+        terms: method -> setting -> what it was trained with.
 
     Returns:
         The transfer table, for example for `table_text`.
@@ -70,7 +72,7 @@ def write_report(
     write_rows(out / RESULTS_FILE, rows)
     table = transfer_table(rows, predictions, baseline=baseline, samples=samples, labels=labels)
     parts = {target.name: scores_by_part(target, rows, predictions) for target in table.targets}
-    blocks = document(table, rows, recipe=recipe, notes=notes, overlaps=overlaps, parts=parts)
+    blocks = document(table, rows, recipe=recipe, notes=notes, overlaps=overlaps, parts=parts, terms=terms)
     plots = draw(table)
     images = {name: files["svg"] for name, files in plots.items()}
     save_plots(out / PLOTS_FOLDER, plots)

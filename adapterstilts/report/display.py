@@ -52,10 +52,11 @@ def bytes_text(count: int) -> str:
     """Return a size in binary units; a dash for 0, which means that nobody measured."""
     if count <= 0:
         return "-"
-    value, unit = count / 2**20, "MiB"
-    if value >= 1024:
-        value, unit = value / 1024, "GiB"
-    return f"{value:.1f} {unit}"
+    value, units = count / 2**10, ["KiB", "MiB", "GiB"]
+    while value >= 1024 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    return f"{value:.1f} {units[0]}"
 
 
 def seconds_text(seconds: float) -> str:

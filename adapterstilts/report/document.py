@@ -22,8 +22,9 @@ from adapterstilts.report.others import other_metrics
 from adapterstilts.report.overlaps import Met
 from adapterstilts.report.parts import METRIC
 from adapterstilts.report.rows import ResultRow
-from adapterstilts.report.table import Estimate, Target, TransferCell, TransferTable, excludes_zero
+from adapterstilts.report.table import Cost, Estimate, Target, TransferCell, TransferTable, excludes_zero
 
+NO_TERMS: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 NO_PARTS: Mapping[str, Mapping[str, Mapping[str, float]]] = MappingProxyType({})
 
 # So many languages side by side can still be read.
@@ -112,6 +113,7 @@ def document(
     notes: Sequence[str] = (),
     overlaps: Sequence[Met] = (),
     parts: Mapping[str, Mapping[str, Mapping[str, float]]] = NO_PARTS,
+    terms: Mapping[str, Mapping[str, str]] = NO_TERMS,
 ) -> list[Block]:
     """Return the blocks of a report.
 
@@ -122,6 +124,7 @@ def document(
         notes: sentences that go under the title, as warnings.
         overlaps: what was found of test data in training data.
         parts: target -> part of its data -> method -> score.
+        terms: method -> setting -> on what it was trained with; nothing for what does not train.
     """
     footnotes = Footnotes.of(table)
     plots = figures(table)
@@ -133,6 +136,9 @@ def document(
     blocks.append(Paragraph(prose.scale_line(table)))
     blocks += [Heading("Intervals", 2)]
     blocks += _bullets([*prose.coverage_lines(table), _BOLD, *prose.caution_lines(table)])
+    blocks += (
+        [Heading("Terms", 2), _terms_grid(table, terms), Paragraph(prose.terms_line(terms))] if terms else []
+    )
     for target in table.targets:
         blocks += _target(table, target, _of(plots, target), rows, parts.get(target.name, {}))
     blocks += _overlaps(overlaps)
@@ -148,8 +154,7 @@ def figures(table: TransferTable) -> list[Figure]:
         if len(target.languages) > 1:
             alt = f"Heat map of the gains on {target.name} by language; {numbers}"
             found.append(Figure("languages", target, alt))
-        costs = [table.cell(target, method).cost for method in table.methods]
-        if any(cost and (cost.parameters > 0 or cost.seconds > 0) for cost in costs):
+        if any(cost.parameters > 0 or cost.seconds > 0 for cost in _all_costs(table, target)):
             alt = f"Scores on {target.name} against cost; {numbers}"
             found.append(Figure("cost", target, alt))
     return found
@@ -201,16 +206,27 @@ def _target(
         blocks += [Heading(f"{target.name}: {METRIC} by part", 3), _parts_grid(table, parts)]
     if costs := _of(plots, target, "cost"):
         blocks += [Heading(f"{target.name}: cost", 3), *costs, _costs(table, target), Paragraph(_COST)]
+    if any(cost.chain_seconds > 0 for cost in _all_costs(table, target)):
+        blocks += [Heading(f"{target.name}: training", 3), _chain_costs(table, target), Paragraph(_CHAIN)]
     return blocks
+
+
+def _all_costs(table: TransferTable, target: Target) -> list[Cost]:
+    costs = (table.cell(target, method).cost for method in table.methods)
+    return [cost for cost in costs if cost is not None]
 
 
 _OTHERS = (
     "In their own unit: means over seeds of unweighted means over languages, of whatever results there are."
 )
 _COST = (
-    "Of the last training stage, the one on the target; intermediates, each trained once, come on top. "
-    "Means over seeds; of parameters and memory the largest. Examples seen count repetitions. "
+    "Parameters and memory are those of the last training stage, the one on the target; the largest over seeds. "
+    "Disk: all that predicting takes beside the pretrained backbone, of a whole model its weights, kept or not. "
     "A dash: not measured, or nothing to measure."
+)
+_CHAIN = (
+    "Means over seeds; examples count repetitions. Last stage: the one on the target. All: with everything that was "
+    "trained before it. Shared: each intermediate divided by the number of targets here that this method uses it for."
 )
 
 
@@ -307,6 +323,15 @@ def _other_grid(table: TransferTable, others: Mapping[str, Mapping[str, float]])
     return Grid(("method", *others), rows)
 
 
+def _terms_grid(table: TransferTable, terms: Mapping[str, Mapping[str, str]]) -> Grid:
+    names = tuple(dict.fromkeys(name for own in terms.values() for name in own))
+    rows = tuple(
+        (_code(method), *(_plain(terms.get(method, {}).get(name, "-")) for name in names))
+        for method in table.methods
+    )
+    return Grid(("method", *names), rows)
+
+
 def _parts_grid(table: TransferTable, parts: Mapping[str, Mapping[str, float]]) -> Grid:
     rows = tuple(
         (_plain(part), *(_plain(f"{own[m]:.3f}" if m in own else "-") for m in table.methods))
@@ -316,30 +341,31 @@ def _parts_grid(table: TransferTable, parts: Mapping[str, Mapping[str, float]]) 
 
 
 def _costs(table: TransferTable, target: Target) -> Grid:
-    header = (
-        "method",
-        "score",
-        "trainable parameters",
-        "examples seen",
-        "time of training",
-        "peak memory",
-    )
-    return Grid(header, tuple(_cost_row(table, target, method) for method in table.methods))
+    def shown(cost: Cost) -> tuple[str, ...]:
+        return (count_text(cost.parameters), bytes_text(cost.peak_bytes), bytes_text(cost.disk_bytes))
+
+    header = ("method", "score", "trainable parameters", "peak memory", "disk")
+    return Grid(header, tuple(_cost_row(table, target, method, shown, 3) for method in table.methods))
 
 
-def _cost_row(table: TransferTable, target: Target, method: str) -> tuple[Line, ...]:
+def _chain_costs(table: TransferTable, target: Target) -> Grid:
+    def shown(cost: Cost) -> tuple[str, ...]:
+        examples = (cost.examples_seen, cost.chain_examples_seen, cost.shared_examples_seen)
+        seconds = (cost.seconds, cost.chain_seconds, cost.shared_seconds)
+        return (*map(count_text, examples), *(seconds_text(one) if one > 0 else "-" for one in seconds))
+
+    kinds = ("last stage", "all", "shared")
+    header = ("method", "score", *(f"{what}, {kind}" for what in ("examples", "time") for kind in kinds))
+    return Grid(header, tuple(_cost_row(table, target, method, shown, 6) for method in table.methods))
+
+
+def _cost_row(
+    table: TransferTable, target: Target, method: str, shown: Callable[[Cost], tuple[str, ...]], count: int
+) -> tuple[Line, ...]:
     cell = table.cell(target, method)
     if cell.cost is None or cell.score is None:
-        return (_code(method), _plain(cell.state), *[_plain("-")] * 4)
-    cost = cell.cost
-    texts = (
-        score_text(cell.score.value, target),
-        count_text(cost.parameters),
-        count_text(cost.examples_seen),
-        seconds_text(cost.seconds) if cost.seconds > 0 else "-",
-        bytes_text(cost.peak_bytes),
-    )
-    return (_code(method), *map(_plain, texts))
+        return (_code(method), _plain(cell.state), *[_plain("-")] * count)
+    return (_code(method), *map(_plain, (score_text(cell.score.value, target), *shown(cell.cost))))
 
 
 def _plain(text: str) -> Line:

@@ -15,18 +15,24 @@ def other_metrics(target: Target, rows: Sequence[ResultRow]) -> dict[str, dict[s
         target: whose; rows of other targets are passed over.
         rows: of every metric.
     """
-    key = (target.task, target.split, target.setting, target.source)
     values: dict[str, dict[str, dict[int, list[float]]]] = {}
-    for row in rows:
-        if row.main or row.value is None or (row.target, row.split, row.setting, row.source) != key:
+    for row in own_rows(target, rows):
+        if row.main or row.value is None:
             continue
         by_seed = values.setdefault(row.metric, {}).setdefault(row.method, {})
         by_seed.setdefault(row.seed, []).append(row.value)
     return {
-        metric: {method: _mean([_mean(own) for own in seeds.values()]) for method, seeds in methods.items()}
+        metric: {method: mean([mean(own) for own in seeds.values()]) for method, seeds in methods.items()}
         for metric, methods in values.items()
     }
 
 
-def _mean(values: Sequence[float]) -> float:
+def own_rows(target: Target, rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """Return the rows of a target."""
+    key = (target.task, target.split, target.setting, target.source)
+    return [row for row in rows if (row.target, row.split, row.setting, row.source) == key]
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the unweighted mean."""
     return sum(values) / len(values)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from adapterstilts.metrics.breakdown import by_part, part_of
 from adapterstilts.metrics.classification import accuracy
 from adapterstilts.metrics.core import Prediction
+from adapterstilts.report.others import mean, own_rows
 from adapterstilts.report.rows import ResultRow
 from adapterstilts.report.table import Target
 
@@ -29,17 +30,16 @@ def scores_by_part(
         rows: of every metric.
         predictions: key of an evaluation's artifact -> its predictions.
     """
-    key = (target.task, target.split, target.setting, target.source)
     found: dict[tuple[str, str], dict[tuple[int, int | None], list[float]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    for row in rows:
-        if row.artifact and row.main and (row.target, row.split, row.setting, row.source) == key:
+    for row in own_rows(target, rows):
+        if row.artifact and row.main:
             for part, score in _scores(predictions(row.artifact)).items():
                 found[part, row.method][row.seed, row.draw].append(score)
     parts: dict[str, dict[str, float]] = defaultdict(dict)
     for (part, method), replicates in found.items():
-        parts[part][method] = _mean([_mean(languages) for languages in replicates.values()])
+        parts[part][method] = mean([mean(languages) for languages in replicates.values()])
     return dict(parts)
 
 
@@ -48,7 +48,3 @@ def _scores(predictions: Sequence[Prediction]) -> Mapping[str, float]:
     if not any(_LEVEL in one.group for one in labelled) or not isinstance(labelled[0].gold, str):
         return {}
     return by_part(accuracy(), labelled, part_of)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

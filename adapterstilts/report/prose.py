@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from adapterstilts.metrics.intervals import Interval
 from adapterstilts.report.rows import ResultRow
@@ -113,6 +113,16 @@ def relation_lines(table: TransferTable, target: Target) -> list[str]:
         if relation:
             by_relation.setdefault(relation, []).append(method)
     return [f"Intermediate and target ({kind}): {'; '.join(own)}" for kind, own in by_relation.items()]
+
+
+def terms_line(terms: Mapping[str, Mapping[str, str]]) -> str:
+    """Return which terms of the comparison are not the same for all methods, and what untuned means."""
+    names = dict.fromkeys(name for own in terms.values() for name in own)
+    differing = [name for name in names if len({own.get(name) for own in terms.values()}) > 1]
+    told = (
+        f"Not the same for all methods: {', '.join(differing)}." if differing else "The same for all methods."
+    )
+    return f"Untuned settings are published defaults, or what the recipe says; no study chose them. {told}"
 
 
 def provenance_lines(rows: Sequence[ResultRow]) -> list[str]:

@@ -41,6 +41,11 @@ class ResultRow:
         examples_seen: examples that training passed over, repetitions counted.
         seconds: time of training.
         peak_bytes: highest memory in use; 0 where it was not measured.
+        chain_examples_seen: examples that all training behind the model passed over, intermediates included.
+        chain_seconds: time of all that training.
+        shared_examples_seen: the same, an intermediate divided by the number of targets that this method uses it for.
+        shared_seconds: time of training, counted so.
+        disk_bytes: of all that predicting takes beside the pretrained backbone; of a whole model its weights.
         relation: how the method's adapters are related to the target's training data.
         select_on: whose validation data selected the model, ``source`` or ``target``; empty when nothing did.
         device: where it was computed.
@@ -67,6 +72,11 @@ class ResultRow:
     examples_seen: int
     seconds: float
     peak_bytes: int
+    chain_examples_seen: int
+    chain_seconds: float
+    shared_examples_seen: int
+    shared_seconds: float
+    disk_bytes: int
     relation: str
     select_on: str
     device: str
@@ -76,8 +86,18 @@ class ResultRow:
 
 _NAMES = tuple(field.name for field in fields(ResultRow))
 _FLAGS = ("main",)
-_COUNTS = ("seed", "draw", "n", "parameters", "examples_seen", "peak_bytes")
-_NUMBERS = ("value", "seconds")
+_COUNTS = (
+    "seed",
+    "draw",
+    "n",
+    "parameters",
+    "examples_seen",
+    "peak_bytes",
+    "chain_examples_seen",
+    "shared_examples_seen",
+    "disk_bytes",
+)
+_NUMBERS = ("value", "seconds", "chain_seconds", "shared_seconds")
 _MAPS = ("versions",)
 _NULLABLE = ("value", "draw", "artifact")
 

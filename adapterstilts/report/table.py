@@ -68,12 +68,22 @@ class Cost:
         examples_seen: examples passed over in training.
         seconds: time of training.
         peak_bytes: highest memory in use; 0 where it was not measured.
+        chain_examples_seen: examples passed over in all training behind the model, intermediates included.
+        chain_seconds: time of all that training.
+        shared_examples_seen: the same, intermediates divided by the number of targets that use them.
+        shared_seconds: time of training, counted so.
+        disk_bytes: of all that predicting takes beside the backbone.
     """
 
     parameters: int
     examples_seen: int
     seconds: float
     peak_bytes: int
+    chain_examples_seen: int = 0
+    chain_seconds: float = 0.0
+    shared_examples_seen: int = 0
+    shared_seconds: float = 0.0
+    disk_bytes: int = 0
 
 
 @dataclass(frozen=True)

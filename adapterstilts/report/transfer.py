@@ -217,11 +217,18 @@ def _cost(rows: Sequence[ResultRow]) -> Cost:
     repeats: dict[Repeat, list[ResultRow]] = {}
     for row in rows:
         repeats.setdefault(repeat_of(row), []).append(row)
-    seen = [max(row.examples_seen for row in own) for own in repeats.values()]
-    seconds = [max(row.seconds for row in own) for own in repeats.values()]
+
+    def mean(of: Callable[[ResultRow], float]) -> float:
+        return sum(max(map(of, own)) for own in repeats.values()) / len(repeats)
+
     return Cost(
         parameters=max(row.parameters for row in rows),
-        examples_seen=round(sum(seen) / len(seen)),
-        seconds=sum(seconds) / len(seconds),
+        examples_seen=round(mean(lambda row: row.examples_seen)),
+        seconds=mean(lambda row: row.seconds),
         peak_bytes=max(row.peak_bytes for row in rows),
+        chain_examples_seen=round(mean(lambda row: row.chain_examples_seen)),
+        chain_seconds=mean(lambda row: row.chain_seconds),
+        shared_examples_seen=round(mean(lambda row: row.shared_examples_seen)),
+        shared_seconds=mean(lambda row: row.shared_seconds),
+        disk_bytes=max(row.disk_bytes for row in rows),
     )

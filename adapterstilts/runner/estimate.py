@@ -13,6 +13,7 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from adapterstilts.backbones import KNOWN
@@ -21,14 +22,18 @@ from adapterstilts.data.sources import DataRoots, resolve
 from adapterstilts.errors import AdapterStiltsError
 from adapterstilts.recipe.defaults import PASSAGE_STRIDE
 from adapterstilts.recipe.plan import DataUse, Stage
-from adapterstilts.specs import Evaluate, FullFinetune, TrainAdapter, TrainFusion, TrainingSpec, TrainingStage
+from adapterstilts.runner.sizes import adapter_numbers
+from adapterstilts.specs import LONGER, Evaluate, FullFinetune, TrainAdapter, TrainingSpec, TrainingStage
 from adapterstilts.store.store import Store
 from adapterstilts.tasks.spec import HubSource, Split, TaskSpec
 
+NO_STAGES: Mapping[str, Stage] = MappingProxyType({})
 _FILE = "throughput.json"
 # UTF-8 bytes a subword of XLM-R's vocabulary, for files that nobody has counted yet.
 _BYTES_PER_TOKEN = 4.5
 _BYTES_PER_FLOAT = 4
+# Stages that work on files and rows alone.
+_QUICK = ("average", "import_adapter", "random_adapter", "majority")
 # Kinds whose long texts become several examples, so that nothing of them is left out.
 _SPLIT_KINDS = ("tagging", "mlm")
 # Padding and the last batch of an epoch leave a batch this full on average.
@@ -91,31 +96,59 @@ def _work(stage: Stage, device: str) -> str:
     return "|".join(parts)
 
 
-def estimate(stage: Stage, throughput: Throughput, device: str, roots: DataRoots) -> Estimate:
-    """Return what a stage will cost."""
+def estimate(
+    stage: Stage,
+    throughput: Throughput,
+    device: str,
+    roots: DataRoots,
+    stages: Mapping[str, Stage] = NO_STAGES,
+) -> Estimate:
+    """Return what a stage will cost.
+
+    Args:
+        stage: of a plan.
+        throughput: what this machine has shown.
+        device: that computes.
+        roots: where relative paths start.
+        stages: of the plan; some stages are as long as another one on top of their own length.
+    """
     steps, tokens = _amount(stage, roots)
+    if LONGER in stage.inputs:
+        steps, tokens = _lengthened(stage, steps, tokens, _amount(stages[stage.inputs[LONGER]], roots)[0])
     rate = throughput.get(stage, device)
     seconds = tokens / rate if tokens is not None and rate else None
-    if stage.spec.kind == "average":
-        seconds = 1.0  # files only
+    if stage.spec.kind in _QUICK:
+        seconds = 1.0
     return Estimate(steps, tokens, seconds, _disk(stage, tokens))
+
+
+def _lengthened(
+    stage: Stage, steps: int | None, tokens: int | None, more: int | None
+) -> tuple[int | None, int | None]:
+    assert isinstance(stage.spec, TrainAdapter)
+    if steps is None or tokens is None or more is None:
+        return None, None
+    return steps + more, tokens + int(more * _step_tokens(stage.spec))
 
 
 def _amount(stage: Stage, roots: DataRoots) -> tuple[int | None, int | None]:
     spec = stage.spec
-    if isinstance(spec, (TrainAdapter, TrainFusion, FullFinetune)):
-        budget = spec.training.tokens_per_batch
+    if isinstance(spec, TrainingStage):
         if spec.training.epochs is None:
             steps = spec.training.steps or 1
-            return steps, int(steps * budget * _FILL)
+            return steps, int(steps * _step_tokens(spec))
         tokens = _epoch_tokens(stage, spec, roots)
         if tokens is None:
             return None, None
         total = int(tokens * spec.training.epochs)
-        return max(1, round(total / (budget * _FILL))), total
+        return max(1, round(total / _step_tokens(spec))), total
     if isinstance(spec, Evaluate):
         return None, split_tokens(stage.data[0], spec.max_length, roots, spec.stride)
     return None, None
+
+
+def _step_tokens(spec: TrainingStage) -> float:
+    return spec.training.tokens_per_batch * spec.training.accumulate * _FILL
 
 
 def _epoch_tokens(stage: Stage, spec: TrainingStage, roots: DataRoots) -> int | None:
@@ -125,7 +158,7 @@ def _epoch_tokens(stage: Stage, spec: TrainingStage, roots: DataRoots) -> int | 
     known = [size for size in sizes if size is not None]
     if len(known) < len(sizes):
         return None
-    mix = None if isinstance(spec, TrainFusion) else spec.mix
+    mix = spec.mix if isinstance(spec, TrainAdapter | FullFinetune) else None
     if mix is None:
         return int(sum(size.tokens for size in known))
     shares = epoch_shares([max(1, round(size.examples)) for size in known], mix.cap, mix.temperature)
@@ -208,7 +241,7 @@ def _disk(stage: Stage, tokens: int | None) -> int | None:
     spec = stage.spec
     if isinstance(spec, Evaluate):
         return None if tokens is None else tokens * 10
-    if not isinstance(spec, (TrainAdapter, TrainFusion, FullFinetune)):
+    if not isinstance(spec, TrainingStage):
         return None
     known = KNOWN.get(spec.backbone.model)
     if known is None:
@@ -216,9 +249,10 @@ def _disk(stage: Stage, tokens: int | None) -> int | None:
     hidden = known.hidden
     numbers = sum(hidden * hidden + hidden * max(1, len(task.labels)) for task in spec.data)
     if isinstance(spec, TrainAdapter):
-        numbers += (
-            2 * hidden * (hidden // spec.adapter.reduction_factor) * (known.layers - spec.adapter.skip_layers)
-        )
+        adapter = adapter_numbers(spec.adapter, known)
+        if adapter is None:
+            return None
+        numbers += adapter
     if "fuse(" in getattr(spec, "composition", ""):
         numbers += 3 * hidden * hidden * known.layers
     return numbers * _BYTES_PER_FLOAT

@@ -196,6 +196,9 @@ def _walk(
         device=torch.device(prepared.device),
         threads=threads,
         backbone_folder=local_backbone(prepared.recipe),
+        pretrained={one.content: one.folder for one in prepared.pretrained.values()},
+        trusted=[one.content for one in prepared.pretrained.values() if one.allow_pickle],
+        checkpointing=options.checkpointing,
         offline=options.offline,
         checkpoint_seconds=options.checkpoint_seconds,
         stop=lambda: stop() or (ends is not None and time.monotonic() >= ends),
@@ -236,7 +239,7 @@ def _report(run: Run) -> TransferTable | None:
     baseline = prepared.recipe.file.report.baseline
     if not any(row.artifact and row.method == baseline for row in rows):
         return None
-    return report(prepared.recipe, rows, prepared.store, prepared.out)
+    return report(prepared.recipe, rows, prepared.store, prepared.out, precision=prepared.precision)
 
 
 def _complete(rows: list[ResultRow], plan: Plan, store: Store) -> list[ResultRow]:

@@ -6,6 +6,7 @@ in the store's cache, since the same splits meet in run after run.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,7 +18,7 @@ from adapterstilts.data.uses import Rows
 from adapterstilts.files import replace_text
 from adapterstilts.recipe.plan import DataUse, Plan, Stage
 from adapterstilts.report.overlaps import Met
-from adapterstilts.specs import Evaluate
+from adapterstilts.specs import LONGER, Evaluate
 from adapterstilts.store.digest import digest
 from adapterstilts.store.store import Store
 
@@ -44,9 +45,12 @@ def overlaps(plan: Plan, store: Store, roots: DataRoots) -> list[Met]:
 
 def _trained_on(plan: Plan, stage: Stage) -> Iterator[DataUse]:
     """Yield the training and validation data of every stage behind this one."""
-    for key in stage.inputs.values():
+    for role, key in stage.inputs.items():
+        if role == LONGER:
+            continue  # it lends the number of its steps alone
         parent = plan.stages[key]
-        yield from (*parent.data, *parent.validation)
+        # Texts are met whatever their labels are.
+        yield from (dataclasses.replace(use, permuted=None) for use in (*parent.data, *parent.validation))
         yield from _trained_on(plan, parent)
 
 

@@ -25,6 +25,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
             "resolved": stage.resolved,
             "spec": canonical(stage.spec),
             "inputs": {role: {"stage": names[key], "key": key} for role, key in stage.inputs.items()},
+            "note": stage.note,
             "data": [str(use) for use in stage.data],
             "validation": [str(use) for use in stage.validation],
         }

@@ -21,13 +21,15 @@ from adapterstilts.errors import (
 )
 from adapterstilts.hub.revisions import dataset_commit
 from adapterstilts.machine import auto_precision, find_device
-from adapterstilts.recipe.build import Surroundings, make_plan
+from adapterstilts.recipe.build import make_plan
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.load import load
+from adapterstilts.recipe.material import Surroundings
 from adapterstilts.recipe.plan import DataUse, Plan
 from adapterstilts.recipe.uses import Uses
 from adapterstilts.runner.missing import missing_stages
 from adapterstilts.runner.pins import pin, read_pins, resolve_pins
+from adapterstilts.runner.pretrained import Pretrained, find_pretrained, pretrained_faults
 from adapterstilts.specs import BackboneSpec, Precision
 from adapterstilts.store.store import Store, default_root
 from adapterstilts.tasks.spec import Split
@@ -49,6 +51,8 @@ class Options:
         max_hours: stop cleanly after so many hours.
         checkpoint_seconds: time between two checkpoints.
         threads: torch's threads; default all cores of the process.
+        checkpointing: whether training computes the inside of a layer again for its gradient, which saves memory, takes
+            time, and changes no bit.
     """
 
     store: Path | None = None
@@ -62,6 +66,7 @@ class Options:
     max_hours: float | None = None
     checkpoint_seconds: float = 60.0
     threads: int | None = None
+    checkpointing: bool = False
 
     @property
     def store_root(self) -> Path:
@@ -83,6 +88,7 @@ class Prepared:
         precision: what ``precision: auto`` became.
         options: as given.
         missing: key -> reason, for each stage that has to run.
+        pretrained: name -> adapter that was trained elsewhere.
     """
 
     recipe: Recipe
@@ -94,6 +100,7 @@ class Prepared:
     precision: Precision
     options: Options
     missing: Mapping[str, str] = field(default_factory=dict)
+    pretrained: Mapping[str, Pretrained] = field(default_factory=dict)
 
 
 def prepare(
@@ -120,17 +127,23 @@ def prepare(
     out = options.out or Path("runs") / recipe.file.name
     recipe = _pinned(recipe, read_pins(out))
     roots = DataRoots(recipe.path.resolve().parent, options.data_dir)
-    raise_together(data_faults(recipe, roots, look_inside=look_inside))
+    wrong = data_faults(recipe, roots, look_inside=look_inside)
+    raise_together([*wrong, *pretrained_faults(recipe, options.store_root)])
+    pretrained = find_pretrained(recipe, options.store_root)
     device = find_device(options.device)
     precision: Precision = "bf16" if auto_precision(device) == "bf16" else "fp32"
     surroundings = Surroundings(
-        content=_remembered(roots), backbone=_backbone(recipe), auto_precision=precision, limit=options.limit
+        content=_remembered(roots),
+        backbone=_backbone(recipe),
+        auto_precision=precision,
+        limit=options.limit,
+        pretrained={name: one.content for name, one in pretrained.items()},
     )
     plan = make_plan(recipe, surroundings)
     _check_forced(plan, options.force)
     store = Store(options.store_root)
     missing = missing_stages(plan, store, options.force)
-    return Prepared(recipe, plan, store, out, roots, device, precision, options, missing)
+    return Prepared(recipe, plan, store, out, roots, device, precision, options, missing, pretrained)
 
 
 def prepare_to_run(

@@ -15,6 +15,8 @@ from adapterstilts.report.overlaps import read_overlaps
 from adapterstilts.report.rows import ResultRow, read_rows
 from adapterstilts.report.table import TransferTable
 from adapterstilts.runner.resolved import RESOLVED_FILE
+from adapterstilts.runner.terms import terms
+from adapterstilts.specs import Precision
 from adapterstilts.store.store import Store
 
 RESULTS_FILE = "results.jsonl"
@@ -28,6 +30,7 @@ def report(
     *,
     baseline: str | None = None,
     samples: int | None = None,
+    precision: Precision = "fp32",
 ) -> TransferTable:
     """Write results and report of a recipe into `out`, and return the transfer table.
 
@@ -38,6 +41,7 @@ def report(
         out: the folder.
         baseline: instead of the recipe's.
         samples: resamples, instead of the recipe's.
+        precision: what ``auto`` became; a resolved recipe has none.
     """
     model = recipe.file.backbone.model
     known = KNOWN.get(model)
@@ -50,6 +54,7 @@ def report(
         samples=samples or recipe.file.report.bootstrap,
         labels={target.name: recipe.tasks[target.task].labels for target in recipe.targets},
         overlaps=read_overlaps(out),
+        terms=terms(recipe, precision),
         notes=[f"Backbone {model}: {known.note}."] if known and known.note else [],
     )
 

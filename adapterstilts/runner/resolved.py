@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from adapterstilts.runner.prepare import Prepared, local_backbone
 from adapterstilts.tasks.spec import HubSource, Split
 
 RESOLVED_FILE = "recipe.resolved.yaml"
+# Parts of `training:` that hold settings by name.
+_NAMED = ("by_task", "by_adapter")
 
 
 def write_resolved(prepared: Prepared) -> None:
@@ -28,9 +31,13 @@ def write_resolved(prepared: Prepared) -> None:
                 _move_paths(section, recipe.path.resolve().parent, prepared.out)
                 if name in recipe.tasks:
                     _pin(section, recipe.tasks[name].splits[language][split])
+    for section in data.get("pretrained", []):
+        if (recipe.path.parent / section["path"]).is_dir():
+            section["path"] = _seen_from(prepared.out, recipe.path.resolve().parent / section["path"])
     default = data.setdefault("training", {}).setdefault("default", {})
-    sections = [section for name, section in data["training"].items() if name != "by_task"]
-    for section in (*sections, *data["training"].get("by_task", {}).values()):
+    named = [data["training"].get(name, {}).values() for name in _NAMED]
+    sections = [section for name, section in data["training"].items() if name not in _NAMED]
+    for section in chain(sections, *named):
         if section.get("precision") == "auto":
             section["precision"] = prepared.precision
     default.setdefault("precision", prepared.precision)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapterstilts.recipe.plan import Cell, Plan
 from adapterstilts.report.rows import ResultRow
+from adapterstilts.runner.costs import ChainCost, Costs
+from adapterstilts.specs import MODEL
 from adapterstilts.store.record import Record
 from adapterstilts.store.store import Store
 from adapterstilts.tasks.spec import TaskSpec
+
+# What is composed in stages whose spec does not say it.
+_UNCOMPOSED: Mapping[str, str] = {"full_finetune": "full", "train_head": "stack()", "majority": "majority"}
 
 
 def result_rows(name: str, plan: Plan, store: Store, tasks: dict[str, TaskSpec]) -> list[ResultRow]:
@@ -17,12 +22,14 @@ def result_rows(name: str, plan: Plan, store: Store, tasks: dict[str, TaskSpec])
 
     A cell whose stage failed or has not run yet has no row.
     """
-    return [row for cell in plan.cells for row in _rows(name, cell, store, tasks[cell.task])]
+    costs = Costs(plan, store)
+    return [row for cell in plan.cells for row in _rows(name, cell, store, tasks[cell.task], costs)]
 
 
-def _rows(name: str, cell: Cell, store: Store, task: TaskSpec) -> Iterator[ResultRow]:
+def _rows(name: str, cell: Cell, store: Store, task: TaskSpec, costs: Costs) -> Iterator[ResultRow]:
     if cell.stage is None:
-        yield _row(name, cell, task.metrics[0], None, main=True, evaluation=None, trained=None)
+        cost = ChainCost()
+        yield _row(name, cell, task.metrics[0], None, main=True, evaluation=None, trained=None, chain=cost)
         return
     evaluation = store.find(cell.stage)
     if evaluation is None:
@@ -37,6 +44,7 @@ def _rows(name: str, cell: Cell, store: Store, task: TaskSpec) -> Iterator[Resul
             main=metric == task.metrics[0],
             evaluation=evaluation.record,
             trained=trained.record if trained else None,
+            chain=costs.of(cell),
         )
 
 
@@ -49,6 +57,7 @@ def _row(
     main: bool,
     evaluation: Record | None,
     trained: Record | None,
+    chain: ChainCost,
 ) -> ResultRow:
     # A target without training has the costs of none, though an intermediate may stand behind it.
     cost: dict[str, Any] = dict(trained.results) if trained and cell.source else {}
@@ -56,7 +65,7 @@ def _row(
     return ResultRow(
         recipe=name,
         method=cell.method,
-        composition=_composition(trained or evaluation),
+        composition=_composition(trained, evaluation),
         target=cell.target,
         domain=cell.domain,
         source=cell.source,
@@ -73,6 +82,11 @@ def _row(
         examples_seen=int(cost.get("examples_seen", 0)),
         seconds=float(cost.get("seconds", 0.0)),
         peak_bytes=int(cost.get("peak_bytes", 0)),
+        chain_examples_seen=chain.examples_seen,
+        chain_seconds=chain.seconds,
+        shared_examples_seen=chain.shared_examples_seen,
+        shared_seconds=chain.shared_seconds,
+        disk_bytes=chain.disk_bytes,
         relation=cell.relation,
         select_on=cell.select_on,
         device=str(provenance.get("device", "")),
@@ -81,5 +95,11 @@ def _row(
     )
 
 
-def _composition(record: Record | None) -> str:
-    return str(record.spec.get("composition", "full")) if record else ""
+def _composition(trained: Record | None, evaluation: Record | None) -> str:
+    """Return what was composed: for the evaluation, or by the stage that made the model which it reads."""
+    if evaluation is None:
+        return ""
+    own = str(evaluation.spec["composition"])
+    if own != MODEL or trained is None:
+        return own
+    return _UNCOMPOSED.get(trained.kind) or str(trained.spec["composition"])

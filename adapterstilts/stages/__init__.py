@@ -9,9 +9,11 @@ from typing import Any
 from adapterstilts.recipe.plan import Stage
 from adapterstilts.stages.average import average
 from adapterstilts.stages.context import Context
+from adapterstilts.stages.controls import majority, random_adapter
 from adapterstilts.stages.convert import convert_backbone
 from adapterstilts.stages.evaluate import evaluate
-from adapterstilts.stages.training import full_finetune, train_adapter, train_fusion
+from adapterstilts.stages.pretrained import import_pretrained
+from adapterstilts.stages.training import full_finetune, train_adapter, train_fusion, train_head
 
 StageFunction = Callable[[Stage, Context, Path], dict[str, Any]]
 
@@ -20,7 +22,11 @@ STAGES: Mapping[str, StageFunction] = {
     "convert_backbone": convert_backbone,
     "train_adapter": train_adapter,
     "train_fusion": train_fusion,
+    "train_head": train_head,
     "full_finetune": full_finetune,
     "average": average,
+    "import_adapter": import_pretrained,
+    "random_adapter": random_adapter,
+    "majority": majority,
     "evaluate": evaluate,
 }

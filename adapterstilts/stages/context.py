@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ from adapterstilts.recipe.plan import DataUse
 from adapterstilts.specs import BACKBONE, BackboneSpec, Numerics
 from adapterstilts.store.digest import digest
 from adapterstilts.store.store import Artifact, Store
+from adapterstilts.training.loop import OnStep
 from adapterstilts.training.tracking import Tracker
-
-Progress = Callable[[int, int, float, float], None]
 
 
 @dataclass
@@ -37,6 +36,9 @@ class Context:
         device: where models compute.
         threads: torch's threads, the same for every stage.
         backbone_folder: of a local backbone, None for one from the hub or the store.
+        pretrained: digest of an adapter's files -> their folder, of adapters that were trained elsewhere.
+        trusted: of these, the ones whose pickles may be read.
+        checkpointing: whether a layer's inside is computed again for its gradient, in place of keeping it.
         offline: whether no hub may be asked.
         checkpoint_seconds: time between two checkpoints.
         stop: asked after every step.
@@ -49,10 +51,13 @@ class Context:
     device: torch.device
     threads: int
     backbone_folder: Path | None = None
+    pretrained: Mapping[str, Path] = field(default_factory=dict)
+    trusted: Collection[str] = ()
+    checkpointing: bool = False
     offline: bool = False
     checkpoint_seconds: float = 60.0
     stop: Callable[[], bool] = lambda: False
-    progress: Progress = lambda step, steps, loss, rate: None
+    progress: OnStep = lambda step, steps, loss, rate: None
     trackers: Sequence[Tracker] = field(default_factory=tuple)
     _backbone: Backbone | None = None
     _full: tuple[str, Backbone] | None = None

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from adapterstilts import killpoints
-from adapterstilts.data.rows import PairRow
+from adapterstilts.data.encoding import decode
+from adapterstilts.data.majority import constant_answers
+from adapterstilts.data.rows import PairRow, Row
 from adapterstilts.metrics import registry
 from adapterstilts.metrics.core import Prediction
 from adapterstilts.metrics.files import write_predictions
@@ -20,6 +22,7 @@ from adapterstilts.model.full import load_full
 from adapterstilts.recipe.plan import Stage
 from adapterstilts.specs import MODEL, Evaluate
 from adapterstilts.stages.context import Context
+from adapterstilts.stages.controls import read_counts
 from adapterstilts.stages.inference import predict, settings_of
 from adapterstilts.stages.retrieval import retrieve
 from adapterstilts.store.store import Artifact
@@ -32,26 +35,7 @@ def evaluate(stage: Stage, context: Context, workspace: Path) -> dict[str, Any]:
     started = time.monotonic()
     use = stage.data[0]
     loaded = context.rows(use)
-    with ExitStack() as stack:
-        backbone, blueprint = model_of(stage, spec, context)
-        assembly = stack.enter_context(assembled(backbone, blueprint))
-        killpoints.reach("evaluation")
-        if spec.retrieval is not None:
-            pairs = [row for row in loaded.rows if isinstance(row, PairRow)]
-            predictions, tokens = retrieve(assembly, spec, spec.retrieval, pairs)
-        else:
-            settings = settings_of(spec.data, spec.max_length, spec.stride)
-            encoded = context.encoded(use, context.backbone(spec.backbone, stage.inputs), settings)
-            predictions = predict(
-                assembly,
-                loaded.rows,
-                encoded,
-                settings,
-                spec.tokens_per_batch,
-                spec.numerics,
-                progress=context.progress,
-            )
-            tokens = len(encoded.tokens)
+    predictions, tokens = _answers(stage, spec, context, loaded.rows)
     write_predictions(workspace, predictions)
     return {
         "scores": _score(spec, predictions),
@@ -61,6 +45,36 @@ def evaluate(stage: Stage, context: Context, workspace: Path) -> dict[str, Any]:
         "dropped": dict(loaded.dropped),
         "repaired": dict(loaded.repaired),
     }
+
+
+def _answers(
+    stage: Stage, spec: Evaluate, context: Context, rows: Sequence[Row]
+) -> tuple[list[Prediction], int]:
+    """Return predictions and the number of subwords that were computed."""
+    settings = settings_of(spec.data, spec.max_length, spec.stride)
+    if MODEL in stage.inputs and (made := context.artifact(stage.inputs[MODEL])).record.kind == "majority":
+        killpoints.reach("evaluation")
+        encoded = context.encoded(stage.data[0], context.backbone(spec.backbone, stage.inputs), settings)
+        answers = constant_answers(spec.data.kind, read_counts(made.path), encoded, spec.data.labels)
+        return decode(spec.data.kind, rows, encoded, answers, settings), 0
+    with ExitStack() as stack:
+        backbone, blueprint = model_of(stage, spec, context)
+        assembly = stack.enter_context(assembled(backbone, blueprint))
+        killpoints.reach("evaluation")
+        if spec.retrieval is not None:
+            pairs = [row for row in rows if isinstance(row, PairRow)]
+            return retrieve(assembly, spec, spec.retrieval, pairs)
+        encoded = context.encoded(stage.data[0], context.backbone(spec.backbone, stage.inputs), settings)
+        predictions = predict(
+            assembly,
+            rows,
+            encoded,
+            settings,
+            spec.tokens_per_batch,
+            spec.numerics,
+            progress=context.progress,
+        )
+        return predictions, len(encoded.tokens)
 
 
 # ---- which model
@@ -90,7 +104,7 @@ def trained_model(
         artifact: of a training stage.
         spec: anything with the ``backbone`` that it was trained on.
         context: the process.
-        inputs: where a converted backbone is found.
+        inputs: where a converted backbone is found; an adapter among them replaces that of the training in its place.
     """
     record = artifact.record
     heads = tuple(HeadSpec(data["kind"], tuple(data["labels"])) for data in record.spec["data"])
@@ -100,10 +114,12 @@ def trained_model(
         )
     positions = {
         position: context.artifact(key).path / ADAPTER_FOLDER
-        for position, key in record.inputs.items()
+        for position, key in {**record.inputs, **inputs}.items()
         if position.startswith("x")
     }
-    blueprint = Blueprint(record.spec["composition"], positions, trained=artifact.path, heads=heads)
+    # A stage that trains a head alone composes nothing.
+    composition = record.spec.get("composition", "stack()")
+    blueprint = Blueprint(composition, positions, trained=artifact.path, heads=heads)
     return context.backbone(spec.backbone, inputs), blueprint
 
 

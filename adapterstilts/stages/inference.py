@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,9 +16,7 @@ from adapterstilts.data.tensors import collate
 from adapterstilts.metrics.core import Prediction
 from adapterstilts.model.assembly import Assembly
 from adapterstilts.specs import Numerics, TaskData
-from adapterstilts.training.loop import autocast
-
-Progress = Callable[[int, int, float, float], None]
+from adapterstilts.training.loop import OnStep, autocast
 
 
 def settings_of(data: TaskData, max_length: int, stride: int | None) -> Settings:
@@ -35,7 +33,7 @@ def predict(
     numerics: Numerics,
     *,
     task: int = 0,
-    progress: Progress = lambda step, steps, loss, rate: None,
+    progress: OnStep = lambda step, steps, loss, rate: None,
 ) -> list[Prediction]:
     """Return one prediction a row, in order.
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import torch
 
 from adapterstilts.backbones import FILES_PREFIX, local_model
-from adapterstilts.data.documents import Entity, sentences_of
+from adapterstilts.data.documents import sentences_of
 from adapterstilts.data.encoding import encode
 from adapterstilts.data.encoding.settings import Settings
 from adapterstilts.data.inputs import Input, row_of
@@ -18,6 +18,7 @@ from adapterstilts.data.sources import DataRoots
 from adapterstilts.errors import EnvironmentFault, Fault, StoreError, UsageError
 from adapterstilts.machine import cores, find_device
 from adapterstilts.metrics.core import Prediction
+from adapterstilts.metrics.spans import Entity
 from adapterstilts.model.assembly import assembled
 from adapterstilts.model.heads import MASKED
 from adapterstilts.specs import WEIGHTS_FILE, BackboneSpec, Numerics
@@ -26,7 +27,7 @@ from adapterstilts.stages.evaluate import trained_model
 from adapterstilts.stages.inference import predict
 from adapterstilts.store.store import Artifact, Store, default_root
 
-_TRAINED_KINDS = ("train_adapter", "train_fusion", "full_finetune")
+_TRAINED_KINDS = ("train_adapter", "train_fusion", "train_head", "full_finetune")
 
 
 class Predictor:

@@ -1,7 +1,8 @@
-"""Stages that train: an adapter, a fusion, a whole model. They differ in what trains and in what is kept."""
+"""Stages that train: an adapter, a fusion, a head, a whole model. They differ in what trains and in what is kept."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,10 +31,20 @@ from adapterstilts.model.assembly import (
 from adapterstilts.model.backbone import Backbone
 from adapterstilts.model.full import load_full, save_full
 from adapterstilts.recipe.plan import Stage
-from adapterstilts.specs import INIT, FullFinetune, TrainAdapter, TrainFusion, TrainingStage
+from adapterstilts.specs import (
+    INIT,
+    LONGER,
+    FullFinetune,
+    TrainAdapter,
+    TrainFusion,
+    TrainHead,
+    TrainingSpec,
+    TrainingStage,
+)
 from adapterstilts.stages.context import Context
 from adapterstilts.stages.inference import settings_of
 from adapterstilts.stages.steering import Steering, by_task
+from adapterstilts.stages.weighting import balanced
 from adapterstilts.store.digest import canonical
 from adapterstilts.training.loop import Control, Trainable, fit
 
@@ -45,8 +56,11 @@ class _Model(Trainable):
     assembly: Assembly
     parameters: Mapping[str, nn.Parameter]
     steering: Steering | None = None
+    class_weights: Sequence[Tensor | None] = ()
 
     def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
+        if self.class_weights:
+            batch = dataclasses.replace(batch, class_weights=self.class_weights[task])
         return self.assembly.loss(batch, task, seed)
 
     def score(self) -> float:
@@ -73,6 +87,14 @@ def train_fusion(stage: Stage, context: Context, workspace: Path) -> dict[str, A
     backbone = context.backbone(spec.backbone, stage.inputs)
     blueprint = _blueprint(stage, spec, context, spec.composition)
     return _train(stage, spec, context, workspace, backbone, blueprint)
+
+
+def train_head(stage: Stage, context: Context, workspace: Path) -> dict[str, Any]:
+    """Train a head on the bare backbone, and write it."""
+    spec = stage.spec
+    assert isinstance(spec, TrainHead)
+    backbone = context.backbone(spec.backbone, stage.inputs)
+    return _train(stage, spec, context, workspace, backbone, _blueprint(stage, spec, context, "stack()"))
 
 
 def full_finetune(stage: Stage, context: Context, workspace: Path) -> dict[str, Any]:
@@ -102,6 +124,7 @@ def _blueprint(stage: Stage, spec: TrainingStage, context: Context, composition:
         heads=tuple(HeadSpec(data.kind, data.labels) for data in spec.data),
         seed=spec.seed,
         role=spec.role,
+        fresh_head=isinstance(spec, TrainAdapter) and spec.fresh_head,
     )
 
 
@@ -129,15 +152,16 @@ def _train(
         for tracker in context.trackers:
             tracker.start(stage.name, canonical(spec))
             stack.callback(tracker.finish)
-        assembly = stack.enter_context(assembled(backbone, blueprint))
+        assembly = stack.enter_context(assembled(backbone, blueprint, checkpointing=context.checkpointing))
         parameters = unfreeze(assembly, full=isinstance(spec, FullFinetune))
         if not spec.training.backbone_dropout:
             stack.enter_context(without_backbone_dropout(assembly))
         steering = Steering.of(stage, spec, context, backbone) if spec.training.evaluations else None
+        schedule = _schedule(spec, tasks)
         progress = fit(
-            _Model(assembly, parameters, steering),
-            Schedule(tasks, spec.training.tokens_per_batch, spec.seed, spec.role, _shares(spec, tasks)),
-            spec.training,
+            _Model(assembly, parameters, steering, _class_weights(spec, tasks, context.device)),
+            schedule,
+            _lengthened(stage, spec.training, schedule, context),
             spec.numerics,
             context.device,
             _control(stage, context, memory),
@@ -164,9 +188,31 @@ def _train(
     return results
 
 
-def _shares(spec: TrainingStage, tasks: Sequence[Encoded]) -> tuple[int, ...]:
-    mix = None if isinstance(spec, TrainFusion) else spec.mix
-    return () if mix is None else epoch_shares([len(task) for task in tasks], mix.cap, mix.temperature)
+def _schedule(spec: TrainingStage, tasks: Sequence[Encoded]) -> Schedule:
+    mix = spec.mix if isinstance(spec, TrainAdapter | FullFinetune) else None
+    shares = () if mix is None else epoch_shares([len(task) for task in tasks], mix.cap, mix.temperature)
+    training = spec.training
+    return Schedule(
+        tasks, training.tokens_per_batch, spec.seed, spec.role, shares, accumulate=training.accumulate
+    )
+
+
+def _lengthened(stage: Stage, training: TrainingSpec, schedule: Schedule, context: Context) -> TrainingSpec:
+    """Return the settings with the steps of another stage on top of their own, where the plan says so."""
+    if LONGER not in stage.inputs:
+        return training
+    more = int(context.artifact(stage.inputs[LONGER]).record.results["steps"])
+    steps = schedule.steps(training.steps, training.epochs) + more
+    return dataclasses.replace(training, steps=steps, epochs=None)
+
+
+def _class_weights(
+    spec: TrainingStage, tasks: Sequence[Encoded], device: torch.device
+) -> list[Tensor | None]:
+    if spec.training.class_weights == "none":
+        return []
+    weights = [balanced(data, task) for data, task in zip(spec.data, tasks, strict=True)]
+    return [None if own is None else own.to(device) for own in weights]
 
 
 def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

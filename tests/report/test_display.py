@@ -70,7 +70,7 @@ def test_counts_have_three_digits_and_a_unit(count, text):
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(0, "-"), (2**19, "0.5 MiB"), (2**28, "256.0 MiB"), (3 * 2**29, "1.5 GiB")]
+    ("size", "text"), [(0, "-"), (2**19, "512.0 KiB"), (2**28, "256.0 MiB"), (3 * 2**29, "1.5 GiB")]
 )
 def test_sizes(size, text):
     assert display.bytes_text(size) == text

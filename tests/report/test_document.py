@@ -91,15 +91,55 @@ def test_many_languages_are_spread_over_tables():
 
 def test_the_cost_table(results):
     assert texts(after(blocks(results), "xnli: cost")) == [
-        ["target", "50.0", "1 k", "4 k", "12 s", "256.0 MiB"],
-        ["init_from(mnli)", "100.0", "1 k", "4 k", "12 s", "256.0 MiB"],
-        ["full_finetune", "n/a", "-", "-", "-", "-"],
+        ["target", "50.0", "1 k", "256.0 MiB", "5.0 MiB"],
+        ["init_from(mnli)", "100.0", "1 k", "256.0 MiB", "5.0 MiB"],
+        ["full_finetune", "n/a", "-", "-", "-"],
     ]
+
+
+def test_training_is_told_alone_with_all_before_it_and_shared(results):
+    grid = after(blocks(results), "xnli: training")
+
+    assert grid.header[2:5] == ("examples, last stage", "examples, all", "examples, shared")
+    assert texts(grid) == [
+        ["target", "50.0", "4 k", "9 k", "6 k", "12 s", "30 s", "20 s"],
+        ["init_from(mnli)", "100.0", "4 k", "9 k", "6 k", "12 s", "30 s", "20 s"],
+        ["full_finetune", "n/a", "-", "-", "-", "-", "-", "-"],
+    ]
+
+
+def test_a_target_without_training_still_has_the_costs_of_its_intermediates():
+    results = Results()
+    results.add("target", "1100", parameters=0, seconds=0.0)
+
+    headings = [block.text for block in blocks(results) if isinstance(block, Heading)]
+    assert "xnli: training" in headings
+    assert "xnli: cost" not in headings
+
+
+def test_the_terms_are_told_where_they_are_known(results):
+    terms = {
+        "target": {"settings": "untuned", "learning rate": "1e-4"},
+        "full_finetune": {"settings": "untuned", "learning rate": "2e-5"},
+    }
+    found = blocks(results, terms=terms)
+    grid = after(found, "Terms")
+
+    assert grid.header == ("method", "settings", "learning rate")
+    assert texts(grid) == [
+        ["target", "untuned", "1e-4"],
+        ["init_from(mnli)", "-", "-"],
+        ["full_finetune", "untuned", "2e-5"],
+    ]
+    told = found[found.index(grid) + 1]
+    assert isinstance(told, Paragraph)
+    assert told.text.endswith("no study chose them. Not the same for all methods: learning rate.")
+    assert Heading("Terms", 2) not in blocks(results)
 
 
 def test_a_target_without_training_has_no_cost_section():
     results = Results()
-    results.add("target", "1100", parameters=0, seconds=0.0)
+    results.add("target", "1100", parameters=0, seconds=0.0, chain_seconds=0.0)
 
     assert not any(isinstance(block, Heading) and "cost" in block.text for block in blocks(results))
 

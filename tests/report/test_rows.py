@@ -13,7 +13,8 @@ from .examples import ROW
 
 NAMES = (
     "recipe method composition target domain source setting language split metric value main seed draw n "
-    "parameters examples_seen seconds peak_bytes relation select_on device versions artifact"
+    "parameters examples_seen seconds peak_bytes chain_examples_seen chain_seconds shared_examples_seen shared_seconds "
+    "disk_bytes relation select_on device versions artifact"
 )
 
 

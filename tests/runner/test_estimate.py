@@ -30,6 +30,7 @@ def prepared(tmp_path: Path) -> Prepared:
 
 
 def prepared_with(folder: Path, *overrides: str, limit: int | None = None, **changes: Any) -> Prepared:
+    folder.mkdir(exist_ok=True)
     path = write_recipe(folder, **changes)
     return prepare(str(path), overrides, Options(store=folder / "store", device="cpu", limit=limit))
 
@@ -183,6 +184,39 @@ def test_whole_models_wait_beside_each_other(prepared: Prepared) -> None:
     assert peak_disk({FULL: stages[FULL]}) == model
     assert peak_disk({ALONE: known(prepared.plan, ALONE)}) == 0
     assert peak_disk(prepared.plan.stages) is None
+
+
+def test_stages_on_files_and_rows_alone_are_quick(tmp_path: Path) -> None:
+    one = prepared_with(tmp_path, methods=["target", "majority", "stack(random, target)"])
+    assert of(one, "majority/topics").seconds == of(one, "control/random@0").seconds == 1.0
+
+
+def test_what_is_longer_is_so_by_the_steps_of_the_other(tmp_path: Path) -> None:
+    methods = ["target", "longer(pairs)"]
+    one = prepared_with(
+        tmp_path, methods=methods, training={"default": {"steps": 10}, "intermediate": {"steps": 7}}
+    )
+    stages = one.plan.stages
+    longer = estimate(
+        stage(one.plan, "target/topics/longer(pairs)@0"), Throughput(one.store), "cpu", one.roots, stages
+    )
+    plain = of(one, ALONE)
+    assert (plain.steps, longer.steps) == (10, 17)
+    assert longer.tokens == pytest.approx(1.7 * plain.tokens, rel=1e-3)
+
+
+def test_accumulated_steps_are_fewer_and_larger(tmp_path: Path) -> None:
+    cost = {
+        accumulate: of(
+            prepared_with(
+                tmp_path / str(accumulate), training={"default": {"epochs": 300, "accumulate": accumulate}}
+            ),
+            ALONE,
+        )
+        for accumulate in (1, 3)
+    }
+    assert cost[1].tokens == cost[3].tokens
+    assert cost[3].steps == pytest.approx(cost[1].steps / 3, abs=1)
 
 
 # ---- several parts, mixes, samples, windows

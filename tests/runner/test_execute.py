@@ -27,7 +27,8 @@ from adapterstilts.store.store import Store
 # As the design names them; other programs read these lines.
 FIELDS = (  # noqa: SIM905
     "recipe method composition target domain source setting language split metric value main seed draw n "
-    "parameters examples_seen seconds peak_bytes relation select_on device versions artifact"
+    "parameters examples_seen seconds peak_bytes chain_examples_seen chain_seconds shared_examples_seen shared_seconds "
+    "disk_bytes relation select_on device versions artifact"
 ).split()
 METHODS = ("target", "stack(reply, target)", "stack(pairs, target)")
 

@@ -88,3 +88,15 @@ def test_a_damaged_file_of_overlaps_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="run the recipe again"):
         read_overlaps(tmp_path)
     assert read_overlaps(tmp_path / "none") == []
+
+
+def test_texts_are_met_whatever_their_labels_and_borrowed_steps_bring_none(recipe: Path) -> None:
+    prepared = prepare(
+        str(recipe),
+        {"methods": ["target", "stack(placebo(pairs), target)"]},
+        Options(store=recipe.parent / "store", device="cpu"),
+    )
+    names = {one.training for one in overlaps(prepared.plan, prepared.store, prepared.roots)}
+    assert names == {"topics.en.train", "pairs.en.train"}
+    longer = prepare(str(recipe), {"methods": ["target", "longer(pairs)"]}, prepared.options)
+    assert {one.training for one in overlaps(longer.plan, longer.store, longer.roots)} == {"topics.en.train"}

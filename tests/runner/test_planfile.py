@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Command
 
 from adapterstilts.cli.plan_view import plan_rows
 from adapterstilts.recipe.plan import Plan
@@ -147,3 +148,17 @@ def test_the_shown_plan_names_the_data_of_every_stage(tmp_path: Path) -> None:
     assert rows["target/stars/target@0"]["data"] == ["stars.en.train"]
     assert rows["target/stars/target@0"]["validation"] == ["stars.en.validation"]
     assert all(row["steps"] for row in rows.values() if row["kind"].startswith(("train", "full")))
+
+
+def test_the_plan_says_which_head_goes_on(tmp_path: Path, cli: Command) -> None:
+    methods = ["target", "init_from(pairs)"]
+    path = write_recipe(tmp_path, methods=methods)
+    prepared = prepare(str(path), (), Options(store=tmp_path / "store", device="cpu"))
+    notes = {row["name"]: row["note"] for row in plan_rows(prepared)}
+    name, note = "target/topics/init_from(pairs)@0", "a fresh head: that of pairs has other labels"
+    assert notes.pop(name) == note
+    assert set(notes.values()) == {""}
+    (written,) = [one for one in plan_data(prepared.plan)["stages"] if one["name"] == name]
+    assert written["note"] == note
+    answer = cli("recipe", "plan", path, "--store", tmp_path / "store", "--device", "cpu")
+    assert f"({note})" in answer.out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -79,6 +80,45 @@ def test_different_shapes_are_refused(folders: dict[str, Path], tmp_path: Path) 
         save_file(tensors, path)
         with pytest.raises(StoreError, match="average/x@0: the adapters have different shapes"):
             run(folders, (0.5, 0.5), tmp_path / str(len(tensors)))
+
+
+def described(folder: Path, **changes: Any) -> None:
+    """Change an adapter's description: its name, or its configuration's settings."""
+    path = folder / "adapter" / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    name = changes.pop("name", config["name"])
+    path.write_text(
+        json.dumps({**config, "name": name, "config": {**config["config"], **changes}}), encoding="utf-8"
+    )
+
+
+def test_different_settings_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    described(folders["b"], init_weights="mam_adapter")
+    run(folders, (0.5, 0.5), tmp_path / "alike")
+    described(folders["b"], non_linearity="gelu")
+    with pytest.raises(
+        StoreError, match="the adapters have different settings: non_linearity; average adapters"
+    ):
+        run(folders, (0.5, 0.5), tmp_path / "x")
+
+
+def test_an_adapter_from_elsewhere_has_a_name_of_its_own(folders: dict[str, Path], tmp_path: Path) -> None:
+    for key, name in (("a", "trained"), ("b", "theirs")):
+        described(folders[key], name=name)
+        path = folders[key] / "adapter" / "adapter.safetensors"
+        tensors = {
+            f"layer.0.adapters.{name}.w": weights(folders[key])["w"],
+            f"x.loras.{name}.b": torch.ones(2),
+        }
+        save_file(tensors, str(path))
+    run({key: folders[key] for key in ("a", "b")}, (0.5, 0.5), tmp_path / "mean")
+    found = weights(tmp_path / "mean")
+    assert set(found) == {"layer.0.adapters.trained.w", "x.loras.trained.b"}
+    parts = [
+        weights(folders[key])[f"layer.0.adapters.{name}.w"]
+        for key, name in (("a", "trained"), ("b", "theirs"))
+    ]
+    assert torch.allclose(found["layer.0.adapters.trained.w"], (parts[0] + parts[1]) / 2)
 
 
 def test_recipes_weights_are_normalised(done: Done) -> None:

@@ -102,6 +102,54 @@ methods: [target]
     assert {row.setting for row in done.rows} == {"zero_shot", "few_shot k=10", "in_language"}
 
 
+def test_every_kind_has_its_floors(tmp_path: Path) -> None:
+    more = "targets: [tags, spans, sets, numbers, several]\nmethods: [majority, head_only]\n"
+    scores = main_scores(run(tmp_path, more, steps=2, report__baseline="majority"))
+    assert len(scores) == 2 * 7
+    # No entity; a quarter of the passages without an answer; numbers that do not vary.
+    assert scores["tags", "en", "majority"] == 0
+    assert scores["spans", "en", "majority"] == pytest.approx(0.25, abs=0.15)
+    assert scores["numbers", "en", "majority"] == 0
+
+
+def test_every_kind_has_its_placebo(tmp_path: Path) -> None:
+    more = """\
+intermediate: [tags, spans, sets, numbers, several]
+targets: [{task: numbers, limit: 5}]
+methods: [target, "stack(placebo(<intermediate>), target)"]
+"""
+    done = run(tmp_path, more, steps=2)
+    names = {one.record.name for one in done.prepared.store.artifacts()}
+    assert {
+        f"intermediate/placebo({kind})@0" for kind in ("tags", "spans", "sets", "numbers", "several")
+    } <= names
+
+
+def test_accumulated_balanced_steps_train(tmp_path: Path) -> None:
+    more = """\
+targets: [tags, several]
+methods: [target]
+"""
+    changes = {"training__default__accumulate": 3, "training__default__class_weights": "balanced"}
+    done = run(tmp_path, more, steps=4, **changes)
+    specs = [one.record.spec for one in done.prepared.store.artifacts() if one.record.kind == "train_adapter"]
+    weights = {spec["data"][0]["kind"]: spec["training"].get("class_weights", "none") for spec in specs}
+    assert weights == {"tagging": "balanced", "multi_select": "none"}
+    assert {spec["training"]["accumulate"] for spec in specs} == {3}
+    plain = run(tmp_path / "plain", more, steps=4, training__default__accumulate=3)
+    assert main_scores(done).keys() == main_scores(plain).keys()
+    losses = [
+        {
+            one.record.spec["data"][0]["kind"]: one.record.results["final_loss"]
+            for one in ran.prepared.store.artifacts()
+            if one.record.kind == "train_adapter"
+        }
+        for ran in (done, plain)
+    ]
+    assert losses[0]["tagging"] != losses[1]["tagging"]
+    assert losses[0]["multi_select"] == losses[1]["multi_select"]
+
+
 def test_validation_keeps_the_best_state(tmp_path: Path) -> None:
     more = """\
 targets: [tags]

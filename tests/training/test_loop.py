@@ -77,7 +77,9 @@ EXAMPLES = encoded(
 
 
 def schedule_of(spec: TrainingSpec, *tasks: Encoded, seed: int = 0, shares: tuple[int, ...] = ()) -> Schedule:
-    return Schedule(tasks or (EXAMPLES,), spec.tokens_per_batch, seed, "target", shares)
+    return Schedule(
+        tasks or (EXAMPLES,), spec.tokens_per_batch, seed, "target", shares, accumulate=spec.accumulate
+    )
 
 
 def train(
@@ -223,6 +225,67 @@ def test_every_step_has_a_seed_of_its_own(tmp_path: Path) -> None:
     model = Toy()
     train(tmp_path, model, seed=4)
     assert model.seeds == [derive_seed(4, "target", f"step {step}") for step in range(12)]
+
+
+# ---- several batches a step
+
+
+class Plain(Toy):
+    """Without dropout, so that one large batch and several small ones can be compared."""
+
+    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
+        self.seen.append(batch.ids)
+        self.seeds.append(seed)
+        vectors = self.words[batch.input_ids] * batch.attention_mask[..., None]
+        return F.cross_entropy(vectors.sum(1) + self.bias, batch.per_unit["label"])
+
+
+def test_several_batches_make_the_gradient_of_one_that_holds_them_all(tmp_path: Path) -> None:
+    spec = replace(SPEC, steps=1, max_grad_norm=1e9)
+    small, large = Plain(), Plain()
+    count = len(schedule_of(spec).epoch(0))
+    found = train(tmp_path / "small", small, replace(spec, accumulate=count))
+    expected = train(tmp_path / "large", large, replace(spec, tokens_per_batch=10**6))
+    assert (len(small.seen), len(large.seen)) == (count, 1)
+    assert len({len(ids) for ids in small.seen}) > 1, "all batches have one size"
+    for ours, theirs in zip(small.parameters.values(), large.parameters.values(), strict=True):
+        assert ours.grad is not None and theirs.grad is not None
+        assert torch.allclose(ours.grad, theirs.grad, atol=1e-7)
+    assert found.curve[0]["loss"] == pytest.approx(expected.curve[0]["loss"])
+    assert (found.step, found.examples, found.tokens) == (1, expected.examples, expected.tokens)
+
+
+def test_progress_counts_steps_and_not_their_batches(tmp_path: Path) -> None:
+    model = Toy()
+    steps: list[int] = []
+    spec = replace(SPEC, steps=None, epochs=2, accumulate=3)
+    batches = schedule_of(replace(spec, accumulate=1)).steps(None, 2)
+    progress = train(tmp_path, model, spec, progress=lambda step, *_: steps.append(step))
+    assert steps == list(range(1, -(-batches // 3) + 1))
+    assert len(model.seen) == 3 * len(steps)
+    assert progress.examples == sum(map(len, model.seen))
+    assert len(set(model.seeds)) == len(model.seeds)
+    assert model.seeds[::3] == [derive_seed(0, "target", f"step {step}") for step in range(len(steps))]
+
+
+@pytest.mark.parametrize("after", [1, 5])
+def test_accumulated_steps_go_on_to_the_same_bits(tmp_path: Path, after: int) -> None:
+    spec = replace(SPEC, accumulate=2)
+    whole, broken, resumed = Toy(), Toy(), Toy()
+    expected = train(tmp_path / "whole", whole, spec)
+    with pytest.raises(Interrupted, match=f"step {after} of 12"):
+        train(tmp_path / "broken", broken, spec, stop=lambda: len(broken.seen) == 2 * after)
+    found = train(tmp_path / "broken", resumed, spec)
+    assert broken.seen + resumed.seen == whole.seen
+    assert bits(resumed) == bits(whole)
+    assert found.curve == expected.curve
+
+
+def test_the_regulariser_counts_once_a_step(tmp_path: Path) -> None:
+    one, several = Regularised(), Regularised()
+    train(tmp_path / "one", one, replace(SPEC, steps=3))
+    train(tmp_path / "several", several, replace(SPEC, steps=3, accumulate=4))
+    assert bits(one) == bits(several)
 
 
 # ---- several tasks
@@ -481,6 +544,16 @@ def test_only_matrices_decay_and_the_value_matrix_does_not(backbone: Backbone, d
             free = name.endswith((".bias", "fusion_layer.x0_,x1_.value.weight"))
             assert value == (0.0 if free else SPEC.weight_decay), name
         assert sum(value == 0 for value in decay.values()) == 3 * (2 + 2 + 1) + 2
+
+
+@pytest.mark.parametrize(("config", "decays"), [("ia3", False), ("lora", True)])
+def test_the_scales_of_ia3_do_not_decay_but_the_matrices_of_lora_do(
+    backbone: Backbone, config: str, decays: bool
+) -> None:
+    with assembled(backbone, Blueprint("self", adapter=AdapterSpec(config, 1), heads=(HEAD,))) as assembly:
+        decay = decayed(unfreeze(assembly, full=False))
+    inserts = {name: value for name, value in decay.items() if ".lora_" in name}
+    assert inserts and set(inserts.values()) == {SPEC.weight_decay if decays else 0.0}
 
 
 def test_a_whole_models_norms_do_not_decay_but_its_attention_does(backbone: Backbone) -> None:

@@ -13,12 +13,18 @@ import numpy.typing as npt
 
 from adapterstilts.data.encoding.columns import Encoded, IntArray, Unit
 from adapterstilts.data.encoding.settings import Answer, Settings
-from adapterstilts.data.encoding.tokens import TokenArray, Tokenizer, pieces, pieces_with_offsets, windows
+from adapterstilts.data.encoding.tokens import (
+    PAIR_MARKS,
+    TokenArray,
+    Tokenizer,
+    marked_pair,
+    pieces,
+    pieces_with_offsets,
+    windows,
+)
 from adapterstilts.data.rows import SpanRow
 from adapterstilts.metrics.core import Prediction
 
-# <s> question </s></s> passage </s>.
-_MARKS = 4
 _LONGEST_QUESTION = 64
 _LONGEST_ANSWER = 30
 _BEST = 20
@@ -35,12 +41,14 @@ def encode(rows: Sequence[SpanRow], tokenizer: Tokenizer, settings: Settings) ->
     contexts = list(dict.fromkeys(row.context for row in rows))
     passages = dict(zip(contexts, pieces_with_offsets(tokenizer, contexts), strict=True))
     questions = pieces(tokenizer, [row.question for row in rows])
-    longest = min(_LONGEST_QUESTION, (settings.max_length - _MARKS) // 2)
+    longest = min(_LONGEST_QUESTION, (settings.max_length - PAIR_MARKS) // 2)
     units: list[Unit] = []
     for place, (row, question) in enumerate(zip(rows, questions, strict=True)):
         ids, offsets = passages[row.context]
         question = question[:longest]
-        bounds = windows(len(ids), settings.max_length - _MARKS - len(question), settings.stride or _STRIDE)
+        bounds = windows(
+            len(ids), settings.max_length - PAIR_MARKS - len(question), settings.stride or _STRIDE
+        )
         chosen = _most_context(len(ids), bounds)
         answer = None if row.answers is None else _tokens_of_answer(row, offsets)
         for number, part in enumerate(slice(*ends) for ends in bounds):
@@ -92,8 +100,7 @@ def _window(
     answer: tuple[int, int] | tuple[()] | None,
     tokenizer: Tokenizer,
 ) -> Unit:
-    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
-    sequence = np.array([cls, *question, sep, sep, *ids, sep], dtype=np.int32)
+    sequence = marked_pair(question, ids, tokenizer)
     before = len(question) + 3
     passage = slice(before, before + len(ids))
     spans = np.full((len(sequence), 2), -1, dtype=np.int32)

@@ -14,12 +14,20 @@ import numpy as np
 
 from adapterstilts.data.encoding.columns import Encoded, Unit
 from adapterstilts.data.encoding.settings import Answer, Settings
-from adapterstilts.data.encoding.tokens import TokenArray, Tokenizer, cut_sequences, pieces, windows
+from adapterstilts.data.encoding.tokens import (
+    MARKS,
+    PAIR_MARKS,
+    TokenArray,
+    Tokenizer,
+    cut_sequences,
+    marked,
+    marked_pair,
+    pieces,
+    windows,
+)
 from adapterstilts.data.rows import TextRow
 from adapterstilts.metrics.core import Prediction
 
-# <s> A </s> and <s> A </s></s> B </s>.
-_MARKS, _PAIR_MARKS = 2, 4
 _THRESHOLD = 0.5
 
 
@@ -55,11 +63,11 @@ def encode_plain(rows: Sequence[TextRow], tokenizer: Tokenizer, settings: Settin
 
     A text that the tokenizer turns into nothing has no piece: there is nothing in it to tell.
     """
-    room = settings.max_length - _MARKS
+    room = settings.max_length - MARKS
     units = []
     for place, ids in enumerate(pieces(tokenizer, [row.text for row in rows])):
         bounds = windows(len(ids), room, settings.stride)
-        units += [Unit(place, [_marked(ids[start:end], tokenizer)]) for start, end in bounds if start < end]
+        units += [Unit(place, [marked(ids[start:end], tokenizer)]) for start, end in bounds if start < end]
     return Encoded.of((row.id for row in rows), units)
 
 
@@ -94,8 +102,8 @@ def _windowed(rows: Sequence[TextRow], tokenizer: Tokenizer, settings: Settings)
     found = []
     for row, first, second in zip(rows, firsts, seconds, strict=True):
         if row.text_pair is None:
-            bounds = windows(len(first), settings.max_length - _MARKS, settings.stride)
-            found.append([_marked(first[start:end], tokenizer) for start, end in bounds])
+            bounds = windows(len(first), settings.max_length - MARKS, settings.stride)
+            found.append([marked(first[start:end], tokenizer) for start, end in bounds])
         else:
             found.append(_pair_windows(first, second, tokenizer, settings))
     return found
@@ -104,23 +112,14 @@ def _windowed(rows: Sequence[TextRow], tokenizer: Tokenizer, settings: Settings)
 def _pair_windows(
     first: TokenArray, second: TokenArray, tokenizer: Tokenizer, settings: Settings
 ) -> list[TokenArray]:
-    room = settings.max_length - _PAIR_MARKS
+    room = settings.max_length - PAIR_MARKS
     if len(first) >= len(second):
         second = second[: room // 2]
         bounds = windows(len(first), room - len(second), settings.stride)
-        return [_marked_pair(first[start:end], second, tokenizer) for start, end in bounds]
+        return [marked_pair(first[start:end], second, tokenizer) for start, end in bounds]
     first = first[: room // 2]
     bounds = windows(len(second), room - len(first), settings.stride)
-    return [_marked_pair(first, second[start:end], tokenizer) for start, end in bounds]
-
-
-def _marked(ids: TokenArray, tokenizer: Tokenizer) -> TokenArray:
-    return np.array([tokenizer.cls_token_id, *ids, tokenizer.sep_token_id], dtype=np.int32)
-
-
-def _marked_pair(first: TokenArray, second: TokenArray, tokenizer: Tokenizer) -> TokenArray:
-    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
-    return np.array([cls, *first, sep, sep, *second, sep], dtype=np.int32)
+    return [marked_pair(first, second[start:end], tokenizer) for start, end in bounds]
 
 
 def decode_class(

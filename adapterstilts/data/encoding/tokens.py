@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 TokenArray = npt.NDArray[np.int32]
 
+# Special subwords of <s> A </s> and of <s> A </s></s> B </s>.
+MARKS, PAIR_MARKS = 2, 4
+
 _BLOCK = 1024
 
 
@@ -63,6 +66,17 @@ def _bare(tokenizer: Tokenizer, texts: Sequence[str], **settings: Any) -> Any:
     return tokenizer(
         list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False, **settings
     )
+
+
+def marked(ids: TokenArray, tokenizer: Tokenizer) -> TokenArray:
+    """Return a text's ids between its special subwords."""
+    return np.array([tokenizer.cls_token_id, *ids, tokenizer.sep_token_id], dtype=np.int32)
+
+
+def marked_pair(first: TokenArray, second: TokenArray, tokenizer: Tokenizer) -> TokenArray:
+    """Return the ids of two texts with the special subwords around and between them."""
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    return np.array([cls, *first, sep, sep, *second, sep], dtype=np.int32)
 
 
 def windows(length: int, room: int, stride: int | None) -> list[tuple[int, int]]:

@@ -13,12 +13,10 @@ import numpy as np
 
 from adapterstilts.data.encoding.columns import IGNORED, Encoded, Unit
 from adapterstilts.data.encoding.settings import Answer, Settings
-from adapterstilts.data.encoding.tokens import TokenArray, Tokenizer, pieces
+from adapterstilts.data.encoding.tokens import MARKS, TokenArray, Tokenizer, marked, pieces
 from adapterstilts.data.rows import TaggingRow
 from adapterstilts.metrics.core import Prediction
 from adapterstilts.metrics.spans import Entity, entities_of
-
-_MARKS = 2
 
 
 def encode(rows: Sequence[TaggingRow], tokenizer: Tokenizer, settings: Settings) -> Encoded:
@@ -28,7 +26,7 @@ def encode(rows: Sequence[TaggingRow], tokenizer: Tokenizer, settings: Settings)
     """
     vocabulary = _vocabulary(rows, tokenizer)
     index = {label: place for place, label in enumerate(settings.labels)}
-    room = settings.max_length - _MARKS
+    room = settings.max_length - MARKS
     units = []
     for place, row in enumerate(rows):
         subwords = [vocabulary[token][:room] for token in row.tokens]
@@ -81,9 +79,7 @@ def _fit(sizes: Sequence[int], start: int, room: int) -> int:
 def _window(
     row: int, subwords: Sequence[TokenArray], start: int, tags: Sequence[int] | None, tokenizer: Tokenizer
 ) -> Unit:
-    ids = np.array(
-        [tokenizer.cls_token_id, *np.concatenate(subwords), tokenizer.sep_token_id], dtype=np.int32
-    )
+    ids = marked(np.concatenate(subwords), tokenizer)
     word = np.full(len(ids), -1, dtype=np.int32)
     label = np.full(len(ids), IGNORED, dtype=np.int64)
     heads = 1 + np.cumsum([0, *(len(one) for one in subwords[:-1])])

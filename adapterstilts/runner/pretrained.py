@@ -1,0 +1,116 @@
+"""Adapters that were trained elsewhere: where they lie, what they are, whether methods may compose them. No torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapterstilts.errors import AdapterStiltsError, Fault, RecipeError, UsageError
+from adapterstilts.methods import Family, MethodError, family_of
+from adapterstilts.recipe.check import Recipe
+from adapterstilts.recipe.compositions import refusal_faults
+from adapterstilts.recipe.schema import PretrainedSection
+from adapterstilts.store.digest import digest_files
+from adapterstilts.store.store import Store
+
+_CONFIG_FILE, _WEIGHTS_FILE, _PICKLE_FILE = (
+    "adapter_config.json",
+    "adapter.safetensors",
+    "pytorch_adapter.bin",
+)
+# Below an artifact, where stages write the adapter that they make.
+_ADAPTER_FOLDER = "adapter"
+_KEY = re.compile(r"[0-9a-f]{4,64}")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """An adapter's folder.
+
+    Attributes:
+        folder: in the layout of `adapters`.
+        content: digest of its configuration and weights.
+        family: what kind of adapter it is.
+        allow_pickle: whether weights of the old format may be read.
+    """
+
+    folder: Path
+    content: str
+    family: Family
+    allow_pickle: bool
+
+
+def pretrained_faults(recipe: Recipe, root: Path) -> list[AdapterStiltsError]:
+    """Return what is wrong with the pretrained adapters of a recipe."""
+    try:
+        find_pretrained(recipe, root)
+    except RecipeError as error:
+        return [error]
+    return []
+
+
+def find_pretrained(recipe: Recipe, root: Path) -> dict[str, Pretrained]:
+    """Return the pretrained adapters of a recipe by name.
+
+    Args:
+        recipe: checked.
+        root: of the store.
+
+    Raises:
+        RecipeError: with all faults: an adapter is not there, is none, or may not stand where a method has it.
+    """
+    found: dict[str, Pretrained] = {}
+    faults: list[Fault] = []
+    for i, section in enumerate(recipe.file.pretrained):
+        where = f"pretrained[{i}]"
+        try:
+            found[section.name] = _read(where, section, recipe.path.parent, root)
+        except AdapterStiltsError as error:
+            faults += error.faults
+    if not faults:
+        faults = _refused(recipe, found)
+    if faults:
+        raise RecipeError(*(Fault(f"{recipe.path}: {f.where}", f.what, f.remedy) for f in faults))
+    return found
+
+
+def _refused(recipe: Recipe, found: Mapping[str, Pretrained]) -> list[Fault]:
+    """Return why methods cannot be had with these adapters; what can be said without them is said already."""
+    families = {name: one.family for name, one in found.items()}
+    return refusal_faults(recipe.file, dict.fromkeys(recipe.methods, "methods"), families)
+
+
+def _read(where: str, section: PretrainedSection, folder: Path, root: Path) -> Pretrained:
+    place = _folder(where, section, folder, root)
+    try:
+        config = json.loads((place / _CONFIG_FILE).read_text(encoding="utf-8"))["config"]
+        family = family_of(config)
+    except MethodError as error:
+        raise UsageError(Fault(where, str(error), "take another adapter")) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"{place} holds no {_CONFIG_FILE} that can be read"
+        raise UsageError(Fault(where, what, "name a folder that `adapters` has saved")) from error
+    weights = next((place / name for name in (_WEIGHTS_FILE, _PICKLE_FILE) if (place / name).is_file()), None)
+    if weights is None:
+        raise UsageError(Fault(where, f"{place} holds no weights", "name a folder that `adapters` has saved"))
+    if weights.name == _PICKLE_FILE and not section.allow_pickle:
+        what = f"{weights} is a pickle, the old format, in which code can hide"
+        raise UsageError(Fault(where, what, "write `allow_pickle: true` if you trust its source"))
+    content = digest_files([place / _CONFIG_FILE, weights])
+    return Pretrained(place, content, family, section.allow_pickle)
+
+
+def _folder(where: str, section: PretrainedSection, folder: Path, root: Path) -> Path:
+    place = folder / section.path
+    if place.is_dir():
+        return place
+    if not _KEY.fullmatch(section.path):
+        raise UsageError(Fault(where, f"there is no folder {place}", "correct the path"))
+    artifact = Store(root).resolve(section.path)
+    if not (artifact.path / _ADAPTER_FOLDER).is_dir():
+        what = f"{artifact.record.name} in the store holds no adapter"
+        raise UsageError(Fault(where, what, "`adapterstilts adapter ls` lists what does"))
+    return artifact.path / _ADAPTER_FOLDER

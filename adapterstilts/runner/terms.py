@@ -1,0 +1,74 @@
+"""On which terms the methods of a recipe are trained: what may differ between them, by method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from adapterstilts import compose
+from adapterstilts.recipe.check import Recipe
+from adapterstilts.recipe.defaults import Purpose, resolve_training
+from adapterstilts.specs import Precision, TrainingSpec
+
+_UNTUNED = "untuned"
+
+# Setting -> what a reader is told of it.
+_TERMS: Mapping[str, Callable[[TrainingSpec, Precision], str]] = {
+    "settings": lambda _spec, _precision: _UNTUNED,
+    "learning rate": lambda spec, _: f"{spec.learning_rate:g}",
+    "dropout of the backbone": lambda spec, _: "on" if spec.backbone_dropout else "off",
+    "precision": lambda _, precision: precision,
+    "early stopping": lambda spec, _: _stopping(spec),
+    "class weights": lambda spec, _: spec.class_weights,
+}
+
+
+def _stopping(spec: TrainingSpec) -> str:
+    if not spec.evaluations:
+        return "none"
+    patience = "" if spec.patience is None else f", patience {spec.patience}"
+    return f"best of {spec.evaluations}{patience}"
+
+
+def terms(recipe: Recipe, precision: Precision) -> dict[str, dict[str, str]]:
+    """Return method -> setting -> what its stages on the targets are trained with, of methods that train any.
+
+    Args:
+        recipe: checked.
+        precision: what ``auto`` means.
+    """
+    found = {str(method): list(_settings(recipe, method, precision)) for method in recipe.methods}
+    return {
+        method: {name: _told(own, text) for name, text in _TERMS.items()}
+        for method, own in found.items()
+        if own
+    }
+
+
+def _told(own: list[tuple[TrainingSpec, Precision]], text: Callable[[TrainingSpec, Precision], str]) -> str:
+    """Return one text for all stages; a fusion, or another target, may have its own."""
+    return " and ".join(dict.fromkeys(text(*one) for one in own))
+
+
+def _settings(
+    recipe: Recipe, method: compose.Expression, precision: Precision
+) -> Iterator[tuple[TrainingSpec, Precision]]:
+    """Yield the settings of the stages that a method trains on targets."""
+    for target in recipe.targets:
+        for purpose in target.purposes(method, recipe.tasks[target.task].kind):
+            own = replace(purpose, config=_config(recipe, method, purpose))
+            yield resolve_training(recipe.file.training, own, precision)
+
+
+def _config(recipe: Recipe, method: compose.Expression, purpose: Purpose) -> str:
+    settings, expression = compose.unwrap(method)
+    if purpose.full or purpose.role == "fusion":
+        return ""
+    if expression == compose.Leaf(compose.HEAD_ONLY):
+        return compose.HEAD_ONLY
+    if isinstance(expression, compose.Group) and expression.function == "init_from":
+        adapter = recipe.adapter(compose.leaves(expression)[0])
+        if adapter is None:
+            return ""
+        settings = settings if adapter.settings is None else adapter.settings
+    return recipe.settings[settings].config
