@@ -10,6 +10,7 @@ this package does differently from the library, whose modules stay the reference
   holds the outputs of its adapters: keys, queries and values are multiplied into the up-projections first.
 - `encoder`: the layers, from any layer to any layer.
 - `prefix`: the states below the lowest adapter, computed in one layout, given in place of the layers.
+- `kept`, `lower`: these states on disk, and those of all data that a stage reads.
 - `coverage`: what the engine does not do, and says so; such a stage takes the library's path.
 - `assembly`: what stages use in place of the library's assembly.
 """

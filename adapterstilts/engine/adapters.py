@@ -22,6 +22,7 @@ from torch import Tensor
 from adapterstilts import compose
 from adapterstilts.model.assembly import Assembly
 from adapterstilts.model.blocks import memory_name
+from adapterstilts.specs import NOTHING
 
 
 class Block(Protocol):
@@ -67,12 +68,13 @@ class Bottleneck:
         """Return ``(tokens, hidden)``."""
         down, up = self.adapter.adapter_down[0], self.adapter.adapter_up
         inner = self.adapter.non_linearity(_linear(x, down.weight, down.bias))
-        return _linear(inner, up.weight, up.bias)
+        added: Tensor = self.adapter.dropout(_linear(inner, up.weight, up.bias))
+        return added
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """Attention over adapters of one size, queried by their common input.
+    """Attention over frozen adapters of one size, queried by their common input.
 
     Attributes:
         adapters: the library's, in order.
@@ -140,7 +142,7 @@ def adapter_free(blocks: Sequence[LayerBlocks]) -> int:
 
 def _parts(composition: str) -> tuple[tuple[str, ...], ...]:
     """Return the adapters' names in memory of each part of a stack; several in one part are fused."""
-    if composition == "stack()":
+    if composition == NOTHING:
         return ()
     expression = compose.parse(composition)
     stacked = (

@@ -36,7 +36,10 @@ class _Output(tuple[Tensor]):
 
 def _refuse(assembly: Assembly, wrong: bool, what: str) -> None:
     if wrong:
-        raise EngineError(Fault(assembly.blueprint.composition, f"the engine does not compute {what}"))
+        remedy = "write `path: library` under `training.default`"
+        raise EngineError(
+            Fault(assembly.blueprint.composition, f"the engine does not compute {what}", remedy)
+        )
 
 
 @dataclass
@@ -92,7 +95,7 @@ class EngineAssembly(Assembly):
         masked = mask(batch, mask_id, vocabulary=mask_id, seed=seed)
         tokens = self.encoder.tokens(replace(batch, input_ids=masked.input_ids))
         # What is hidden is drawn anew at every step, so no states can be given for it.
-        states = self.encoder.run(self.encoder.embed(tokens), tokens, self.blocks, 0, self.encoder.layers)
+        states = self._run(self.encoder.embed(tokens), tokens, 0, self.encoder.layers)
         chosen = tokens.packing.pack(masked.chosen).nonzero()[:, 0]
         head = self.model.heads[head_name(self.blueprint.heads, task)]
         return masked_loss(head, states.index_select(0, chosen).float(), masked.answers)
@@ -111,4 +114,11 @@ class EngineAssembly(Assembly):
             start, states = self.prefix.layers, self.prefix.states(batch).to(self.encoder.dtype)
         else:
             start, states = 0, self.encoder.embed(tokens)
-        return self.encoder.run(states, tokens, self.blocks, start, stop, first=first)
+        return self._run(states, tokens, start, stop, first=first)
+
+    def _run(self, states: Tensor, tokens: Tokens, start: int, stop: int, *, first: bool = False) -> Tensor:
+        """Return hidden state `stop` of hidden state `start`; see `FrozenEncoder.run`."""
+        checkpointing = self.model.is_gradient_checkpointing
+        return self.encoder.run(
+            states, tokens, self.blocks, start, stop, first=first, checkpointing=checkpointing
+        )

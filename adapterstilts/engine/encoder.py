@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from adapterstilts.data.tensors import Batch
 from adapterstilts.engine import attention
@@ -102,7 +103,9 @@ class FrozenEncoder:
 
     Attributes:
         layers: how many.
+        hidden: width of a state.
         dtype: of the states and the products.
+        device: where they are computed.
     """
 
     def __init__(self, model: Any, precision: Precision) -> None:
@@ -115,6 +118,8 @@ class FrozenEncoder:
         heads = model.config.num_attention_heads
         self._layers = [FrozenLayer(layer, heads, self.dtype) for layer in roberta.encoder.layer]
         self.layers = len(self._layers)
+        self.hidden = int(model.config.hidden_size)
+        self.device = self._embeddings.word_embeddings.weight.device
 
     def belongs_to(self, model: Any) -> bool:
         """Whether this was prepared from the library's model."""
@@ -149,6 +154,7 @@ class FrozenEncoder:
         stop: int,
         *,
         first: bool = False,
+        checkpointing: bool = False,
     ) -> Tensor:
         """Return hidden state `stop`.
 
@@ -159,6 +165,7 @@ class FrozenEncoder:
             start: the first layer that is computed, from 0.
             stop: the layer before which it ends.
             first: whether only the first tokens are wanted.
+            checkpointing: whether the inside of each layer is computed again for its gradient, in place of keeping it.
 
         Returns:
             ``(tokens, hidden)``, or ``(sequences, hidden)`` of the first tokens.
@@ -167,5 +174,9 @@ class FrozenEncoder:
             for place in range(start, stop):
                 layer = self._layers[place]
                 last = first and place == stop - 1
-                states = (layer.first if last else layer)(states, tokens, blocks[place])
+                compute = layer.first if last else layer
+                if checkpointing:
+                    states = checkpoint(compute, states, tokens, blocks[place], use_reentrant=False)
+                else:
+                    states = compute(states, tokens, blocks[place])
         return states.index_select(0, tokens.packing.first) if first and start == stop else states

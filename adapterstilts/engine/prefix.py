@@ -38,7 +38,7 @@ class Prefix:
 
 @torch.no_grad()
 def canonical_states(
-    encoder: FrozenEncoder, encoded: Encoded, layers: int, device: torch.device
+    encoder: FrozenEncoder, encoded: Encoded, layers: int
 ) -> Iterator[tuple[IntArray, Tensor]]:
     """Yield hidden state `layers` of all tokens of a split, part by part.
 
@@ -46,14 +46,13 @@ def canonical_states(
         encoder: of the bare backbone.
         encoded: the split, all of it: what is computed together depends on it.
         layers: how many layers are computed.
-        device: of the encoder.
 
     Yields:
         Places ``(part,)`` among the split's tokens, and their states ``(part, hidden)``.
     """
     bare = (LayerBlocks(),) * layers
     for positions in by_length(encoded, _TOKENS_PER_BATCH):
-        tokens = encoder.tokens(collate(encoded, positions, device))
+        tokens = encoder.tokens(collate(encoded, positions, encoder.device))
         places = [np.arange(*encoded.bounds[own : own + 2]) for own in _sequences(encoded, positions)]
         yield np.concatenate(places), encoder.run(encoder.embed(tokens), tokens, bare, 0, layers)
 

@@ -18,7 +18,13 @@ from adapterstilts.engine.adapters import adapter_free, blocks_of
 from adapterstilts.engine.assembly import FIRST_TOKEN_KINDS, EngineAssembly, EngineError
 from adapterstilts.engine.encoder import FrozenEncoder
 from adapterstilts.engine.prefix import Prefix, canonical_states
-from adapterstilts.model.assembly import Assembly, Blueprint, assembled, unfreeze
+from adapterstilts.model.assembly import (
+    Assembly,
+    Blueprint,
+    assembled,
+    unfreeze,
+    without_backbone_dropout,
+)
 from adapterstilts.model.backbone import Backbone
 from adapterstilts.model.heads import HEADS, MASKED
 from adapterstilts.specs import AdapterSpec, Numerics, TrainingSpec
@@ -145,7 +151,7 @@ def test_given_states_of_the_lowest_layers_change_nothing(backbone: Backbone, ki
     batch = collate(split, positions, CPU)
     encoder = FrozenEncoder(backbone.model, "fp32")
     kept = torch.zeros(len(split.tokens), 32)
-    for places, states in canonical_states(encoder, split, layers, CPU):
+    for places, states in canonical_states(encoder, split, layers):
         assert not kept[places].any()
         kept[places] = states
     own = np.concatenate(
@@ -163,7 +169,7 @@ def test_given_states_of_the_lowest_layers_change_nothing(backbone: Backbone, ki
 
 def test_states_are_kept_without_a_gradient_in_the_encoders_precision(backbone: Backbone) -> None:
     encoder = FrozenEncoder(backbone.model, "bf16")
-    parts = [states for _, states in canonical_states(encoder, toy("tagging"), 2, CPU)]
+    parts = [states for _, states in canonical_states(encoder, toy("tagging"), 2)]
     assert all(states.dtype == torch.bfloat16 and not states.requires_grad for states in parts)
 
 
@@ -241,6 +247,31 @@ def test_the_same_step_twice_has_the_same_bits(backbone: Backbone) -> None:
         _, first = pair.gradients(pair.engine, BATCH)
         _, second = pair.gradients(pair.engine, BATCH)
         assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_checkpointing_gives_the_same_gradients_to_the_bit(backbone: Backbone, tmp_path: Path) -> None:
+    """A fusion draws what it drops, which has to be dropped again where a layer is computed again."""
+    inputs = {f"x{i}": save_adapter(backbone, tmp_path / f"x{i}", ADAPTER, i) for i in range(2)}
+    blueprint = Blueprint("fuse(x0, x1)", inputs, heads=(CLASSES,))
+    encoder, found = FrozenEncoder(backbone.model, "bf16"), []
+    for checkpointing in (False, True):
+        with assembled(backbone, blueprint, checkpointing=checkpointing) as assembly:
+            parameters = unfreeze(assembly, full=False)
+            with without_backbone_dropout(assembly):
+                torch.manual_seed(4)
+                EngineAssembly.of(assembly, encoder).loss(BATCH).backward()
+            found.append({name: parameter.grad for name, parameter in parameters.items()})
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_an_adapter_drops_what_its_settings_say_while_it_trains(backbone: Backbone) -> None:
+    adapter = AdapterSpec("seq_bn", 4, options={"dropout": 0.5})
+    with paired(backbone, Blueprint("self", adapter=adapter, heads=(CLASSES,))) as pair:
+        whole = pair.engine.logits(BATCH)
+        assert difference(whole, pair.library.logits(BATCH)) < 1e-5
+        for layer in backbone.model.roberta.encoder.layer:
+            layer.output.adapters["trained"].train()
+        assert difference(pair.engine.logits(BATCH), whole) > 1e-4
 
 
 def test_backbone_weights_are_neither_changed_nor_given_gradients(backbone: Backbone) -> None:

@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from adapters import AdapterConfig
 
 from adapterstilts.engine.assembly import EngineAssembly, EngineError
-from adapterstilts.engine.coverage import covers, uncovered
+from adapterstilts.engine.coverage import uncovered
 from adapterstilts.engine.encoder import FrozenEncoder
+from adapterstilts.methods import METHODS
 from adapterstilts.model.assembly import Blueprint, assembled, unfreeze, without_backbone_dropout
 from adapterstilts.model.backbone import Backbone
+from adapterstilts.paths import made_here, making, why_library
 from adapterstilts.specs import AdapterSpec
 
-from .examples import CLASSES
+from .examples import CLASSES, save_adapter
 
 
-def test_a_blueprint_tells_what_its_plan_told() -> None:
-    assert covers(Blueprint("stack(fuse(x0, x1), self)", adapter=AdapterSpec("seq_bn", 4))) == ""
-    assert covers(Blueprint("fuse(stack(x0, x1), x2)")) == "stack in a fusion"
-    assert covers(Blueprint("self", adapter=AdapterSpec("lora", 4))) == "adapters of configuration 'lora'"
-
-
-@pytest.mark.parametrize("config", ["seq_bn", "double_seq_bn"])
-def test_configurations_that_are_covered(backbone: Backbone, config: str) -> None:
-    blueprint = Blueprint("self", adapter=AdapterSpec(config, 4), heads=(CLASSES,))
-    with assembled(backbone, blueprint) as assembly:
+@pytest.mark.parametrize("config", METHODS)
+def test_what_stands_there_is_covered_where_its_plan_says_so(backbone: Backbone, config: str) -> None:
+    """A plan knows the settings of an adapter, the assembly what the library made of them."""
+    adapter = AdapterSpec(config, 4 if METHODS[config].reduction_factor else 1)
+    told = why_library("self", {"self": made_here(adapter)}, backbone_dropout=False)
+    with assembled(backbone, Blueprint("self", adapter=adapter, heads=(CLASSES,))) as assembly:
         unfreeze(assembly, full=False)
         with without_backbone_dropout(assembly):
-            assert covers(blueprint) == uncovered(assembly) == ""
+            assert bool(uncovered(assembly)) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "skip_layers"),
+    [("seq_bn", {}, 0), ("double_seq_bn", {"dropout": 0.1}, 1), ("seq_bn", {"non_linearity": "gelu"}, 2)],
+)
+def test_a_making_is_the_same_from_its_settings_and_from_what_stands_there(
+    backbone: Backbone, config: str, options: dict[str, Any], skip_layers: int
+) -> None:
+    adapter = AdapterSpec(config, 4, skip_layers, options)
+    with assembled(backbone, Blueprint("self", adapter=adapter)) as assembly:
+        found = assembly.model.adapters_config.get("trained").to_dict()
+    assert making(found) == made_here(adapter)
+
+
+@pytest.mark.parametrize("composition", ["parallel(x0, x1)", "fuse(stack(x0, x1), x2)"])
+def test_a_composition_that_is_not_covered_is_refused(
+    backbone: Backbone, tmp_path: Path, composition: str
+) -> None:
+    adapter = AdapterSpec("seq_bn", 4)
+    names = ("x0", "x1", "x2")[: 2 if "parallel" in composition else 3]
+    inputs = {name: save_adapter(backbone, tmp_path / name, adapter, 1) for name in names}
+    with assembled(backbone, Blueprint(composition, inputs)) as assembly:
+        reason = why_library(composition, dict.fromkeys(names, made_here(adapter)), backbone_dropout=False)
+        assert uncovered(assembly) == reason != ""
+        with pytest.raises(EngineError, match="write `path: library`"):
+            EngineAssembly.of(assembly, FrozenEncoder(backbone.model, "fp32"))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +71,6 @@ def test_configurations_that_are_covered(backbone: Backbone, config: str) -> Non
         ({"scaling": 4.0}, "adapter with scaling: 4.0"),
         ({"scaling": "learned"}, "adapter with scaling: 'learned'"),
         ({"use_gating": True}, "adapter with use_gating: True"),
-        ({"dropout": 0.1}, "adapter with dropout: 0.1"),
         ({"residual_before_ln": False}, "adapter with residual_before_ln: False"),
     ],
 )
@@ -54,6 +81,7 @@ def test_a_saved_adapter_of_another_making_is_seen(
     with assembled(backbone, Blueprint("stack()")) as assembly:
         config = AdapterConfig.load(changes.pop("config", "seq_bn"), **changes)
         assembly.model.add_adapter("x0_", config=config)
+        assembly.blueprint = Blueprint("x0")
         assert uncovered(assembly) == reason
         encoder = FrozenEncoder(backbone.model, "fp32")
         with pytest.raises(EngineError, match="the engine does not compute adapter with"):
@@ -75,6 +103,7 @@ def test_a_fusion_of_unlike_adapters_is_not_covered(backbone: Backbone, setting:
         for name, changes in (("x0_", {setting: value}), ("x1_", {})):
             assembly.model.add_adapter(name, config=AdapterConfig.load("seq_bn", **changes))
         assembly.model.add_adapter_fusion(["x0_", "x1_"])
+        assembly.blueprint = Blueprint("fuse(x0, x1)")
         assert uncovered(assembly) == f"a fusion of adapters that differ in {setting}"
 
 
