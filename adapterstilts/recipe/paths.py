@@ -80,7 +80,8 @@ class Paths:
         if isinstance(spec, ImportAdapter):
             return self.pretrained.get(spec.content, UNKNOWN)
         if isinstance(spec, AverageAdapters):
-            return self._made_by(self.stages[inputs["x0"]])
+            parts = list(self._makings(inputs).values())
+            return next((one for one in parts if one.uncovered), parts[0])
         if isinstance(spec, TrainAdapter) and spec.continues:
             return self._made_by(self.stages[inputs[INIT]])
         return made_here(spec.adapter)

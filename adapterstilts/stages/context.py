@@ -45,6 +45,7 @@ class Context:
         trusted: of these, the ones whose pickles may be read.
         checkpointing: whether a layer's inside is computed again for its gradient, in place of keeping it.
         offline: whether no hub may be asked.
+        cache_bytes: that hidden states may take in the store's cache, between two stages.
         checkpoint_seconds: time between two checkpoints.
         stop: asked after every step.
         progress: called with ``(step, steps, loss, examples a second)``.
@@ -60,6 +61,7 @@ class Context:
     trusted: Collection[str] = ()
     checkpointing: bool = False
     offline: bool = False
+    cache_bytes: int = field(default_factory=cache_bound)
     checkpoint_seconds: float = 60.0
     stop: Callable[[], bool] = lambda: False
     progress: OnStep = lambda step, steps, loss, rate: None
@@ -101,7 +103,7 @@ class Context:
             "threads": self.threads,
             "torch": versions()["torch"],
         }
-        return Keeping(self.store.cache / "prefix", cache_bound(), identity, self._part_done)
+        return Keeping(self.store.cache / "prefix", self.cache_bytes, identity, self._part_done)
 
     def _part_done(self, tokens: int, total: int) -> None:
         if self.stop():

@@ -100,6 +100,16 @@ def test_a_plan_says_which_path_a_stage_takes(cli: Command, quick: tuple[object,
     assert first[header.index("PATH") :].startswith("library: the recipe says so  ")
 
 
+def test_a_bound_that_is_no_number_is_said_before_anything_runs(
+    cli: Command, quick: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADAPTERSTILTS_CACHE_GB", "plenty")
+    ran = cli("recipe", "run", *quick)
+    assert ran.code == 2
+    assert "ADAPTERSTILTS_CACHE_GB: 'plenty' is no number of gigabytes" in ran.err
+    assert "[1/" not in ran.err
+
+
 def test_a_recipe_runs_and_then_has_nothing_to_do(
     cli: Command, quick: tuple[object, ...], tmp_path: Path
 ) -> None:

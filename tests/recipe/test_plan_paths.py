@@ -90,6 +90,16 @@ def test_what_is_not_known_of_an_adapter_from_elsewhere_is_the_librarys(tmp_path
     assert {one.why_library for one in found if one.path} == {UNKNOWN.uncovered}
 
 
+@pytest.mark.parametrize(
+    "method", ["stack(average(old, pairs), target)", "stack(average(old, reply), target)"]
+)
+def test_an_average_is_covered_where_all_of_its_parts_are(tmp_path: Path, method: str) -> None:
+    early = Making("an adapter that an early version of the library has saved")
+    for making in (early, PLAIN):
+        found = stages(plan(tmp_path / str(making is PLAIN), method, making), method)
+        assert {one.why_library for one in found if one.path} == {making.uncovered}
+
+
 def test_members_of_a_fusion_have_to_agree(tmp_path: Path) -> None:
     other = made_here(AdapterSpec("seq_bn", 8))
     found = stages(plan(tmp_path, "fuse(old, target)", other), "fuse(old, target)")

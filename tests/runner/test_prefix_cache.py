@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from collections.abc import Callable
@@ -12,8 +13,10 @@ import pytest
 import tiny
 import torch
 
+from adapterstilts.metrics.files import read_predictions
 from adapterstilts.paths import ENGINE
 from adapterstilts.runner.prepare import Options
+from adapterstilts.stages.predict import Predictor
 from adapterstilts.store.bounded import BOUND_VARIABLE
 from adapterstilts.store.store import Store
 
@@ -120,6 +123,18 @@ def test_killed_while_it_writes_it_ends_in_the_same_bits(cold: Store, recipe: Pa
     assert tiny.digests(Store(tmp_path)) == tiny.digests(cold)
     assert Store(tmp_path).collect_garbage(cache=True)
     assert kept(Store(tmp_path)) == []
+
+
+def test_new_texts_are_answered_as_those_of_a_run_and_leave_nothing(cold: Store, recipe: Path) -> None:
+    before = {path: path.stat().st_size for path in kept(cold)}
+    artifacts = {one.record.name: one for one in cold.artifacts()}
+    scored = read_predictions(artifacts["evaluate/topics.xx.test/target@0"].path)
+    lines = (recipe.parent / "data" / "topics.xx.jsonl").read_text(encoding="utf-8").splitlines()
+    predictor = Predictor.load(artifacts["target/topics/target@0"].record.key, store=cold.root, offline=True)
+    torch.set_num_threads(1)
+    found = predictor.predict([json.loads(line)["text"] for line in lines])
+    assert [one.prediction for one in found] == [one.prediction for one in scored]
+    assert {path: path.stat().st_size for path in kept(cold)} == before
 
 
 def test_asked_to_stop_it_stops_while_it_computes_states(recipe: Path, tmp_path: Path) -> None:
