@@ -105,9 +105,6 @@ def _uneven(model: Any, expression: compose.Expression) -> list[str]:
 
 def places_of(model: Any, expression: compose.Expression) -> set[str]:
     """Return the modules in whose middle the adapters of an expression stand."""
-    return {
-        key[: found.start()]
-        for leaf in compose.leaves(expression)
-        for key in parameters_of(model)
-        if (found := adapter_mark(memory_name(leaf)).search(key)) and ".layer." in key
-    }
+    marks = [adapter_mark(memory_name(leaf)) for leaf in compose.leaves(expression)]
+    inside = [key for key in parameters_of(model) if ".layer." in key]
+    return {key[: found.start()] for mark in marks for key in inside if (found := mark.search(key))}

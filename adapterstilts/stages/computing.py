@@ -34,7 +34,15 @@ class Computing:
     lower: LowerStates | None = None
 
     def encoded(self, uses: Sequence[DataUse], settings: Settings) -> Encoded:
-        """Return the encoding of the parts of one task, joined."""
+        """Return the encoding of the parts of one task, joined.
+
+        Args:
+            uses: the parts.
+            settings: how they are encoded.
+
+        Raises:
+            DataError: when they cannot be read.
+        """
         parts = [self.context.encoded(use, self.assembly.backbone, settings) for use in uses]
         # What is hidden of a text is drawn anew at every step, so nothing of it can be kept.
         if uses[0].task.kind == MASKED:
