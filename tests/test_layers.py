@@ -23,13 +23,15 @@ LEVELS: dict[int, set[str]] = {
     0: {"errors", "killpoints", "files"},
     1: {"machine", "tasks", "compose", "store", "metrics"},
     2: {"specs", "backbones", "methods"},
-    3: {"recipe", "data", "report", "hub"},
-    4: {"model", "engine"},
-    5: {"training"},
-    6: {"stages"},
-    7: {"runner"},
-    8: {"search"},
-    9: {"cli"},
+    3: {"paths"},
+    4: {"recipe", "data", "report", "hub"},
+    5: {"model"},
+    6: {"engine"},
+    7: {"training"},
+    8: {"stages"},
+    9: {"runner"},
+    10: {"search"},
+    11: {"cli"},
 }
 LEVEL = {unit: level for level, units in LEVELS.items() for unit in units}
 # "importing module -> imported module": why. May only shrink.
@@ -54,7 +56,7 @@ PRINTERS = {"cli"}
 
 # What a user waits for before anything is computed.
 WITHOUT_TORCH = (
-    *(unit for level in (0, 1, 2) for unit in sorted(LEVELS[level])),
+    *(unit for level in (0, 1, 2, 3) for unit in sorted(LEVELS[level])),
     "recipe",
     "report",
     "cli",

@@ -122,6 +122,10 @@ GOLDEN: list[tuple[StageSpec, str]] = [
         replace(EVALUATE, composition="model", retrieval=None, data=ANSWERS, stride=128),
         "089a3a9c106578e7eb4776a0235d535fcf23c73942189ec4cdf68fc898196758",
     ),
+    (
+        replace(TRAIN_ADAPTER, numerics=Numerics("engine.1", "bf16")),
+        "a2bd2c2a69ea915b4b66c312ac91c610a9c4b5350d8c30f185cb69f85dd0c631",
+    ),
 ]
 
 

@@ -11,7 +11,10 @@ from adapterstilts.runner.prepare import Prepared
 
 
 def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
-    """Return one mapping a stage: name, kind, key, state, why, note, data, validation, steps, tokens, seconds, disk."""
+    """Return one mapping a stage.
+
+    It has name, kind, key, state, why, note, path, why_library, data, validation, steps, tokens, seconds and disk.
+    """
     before = read_plan(prepared.out)
     throughput = Throughput(prepared.store)
     rows = []
@@ -27,6 +30,8 @@ def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
             "state": state,
             "why": why,
             "note": stage.note,
+            "path": stage.path,
+            "why_library": stage.why_library,
         }
         reads = {
             "data": [str(use) for use in stage.data],

@@ -98,11 +98,12 @@ def plan(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
         return
     shown = [row for row in rows if given["verbose"] or row["state"] != "in the store"]
     echo_table(
-        ("STAGE", "STATE", "STEPS", "TIME", "DISK"),
+        ("STAGE", "STATE", "PATH", "STEPS", "TIME", "DISK"),
         [
             (
                 row["name"],
                 row["state"] + "".join(f" ({row[one]})" for one in ("why", "note") if row[one]),
+                _path_text(row),
                 str(row["steps"] or ""),
                 "" if row["state"] == "in the store" else time_text(row["seconds"]),
                 "" if row["state"] == "in the store" else size_text(row["disk"]),
@@ -116,6 +117,12 @@ def plan(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
         f"{totals['unresolved']} unresolved; time {time_text(totals['seconds'])}, "
         f"disk {size_text(totals['disk'])} (at its peak {size_text(totals['peak_disk'])})"
     )
+
+
+def _path_text(row: dict[str, Any]) -> str:
+    """Return which code computes a stage, and why it is not the engine."""
+    name = row["path"].split(".")[0]
+    return f"{name}: {row['why_library']}" if row["why_library"] else name
 
 
 @command.command("run")

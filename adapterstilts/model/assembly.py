@@ -362,14 +362,19 @@ def _adapter_marks(assembly: Assembly) -> list[re.Pattern[str]]:
     return marks
 
 
+def backbone_dropouts(model: Any) -> list[nn.Dropout]:
+    """Return the dropouts of the library's model that are the backbone's own."""
+    return [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Dropout) and name.startswith("roberta.") and not ADDED.search(name)
+    ]
+
+
 @contextmanager
 def without_backbone_dropout(assembly: Assembly) -> Iterator[None]:
     """Switch the backbone's own dropout off; those of heads, adapters and the fusion stay."""
-    dropouts = [
-        module
-        for name, module in assembly.model.named_modules()
-        if isinstance(module, nn.Dropout) and name.startswith("roberta.") and not ADDED.search(name)
-    ]
+    dropouts = backbone_dropouts(assembly.model)
     rates = [module.p for module in dropouts]
     for module in dropouts:
         module.p = 0.0

@@ -8,11 +8,9 @@ from adapterstilts import compose, methods
 from adapterstilts.errors import Fault
 from adapterstilts.model.faults import AssemblyError
 from adapterstilts.model.parts import adapter_mark, parameters_of
-from adapterstilts.specs import SELF
+from adapterstilts.specs import NOTHING, SELF
 
 TRAINED = "trained"
-# The composition of the bare backbone; it is outside the grammar of recipes.
-_NOTHING = "stack()"
 
 
 def memory_name(position: str) -> str:
@@ -22,14 +20,14 @@ def memory_name(position: str) -> str:
 
 def library_composition(text: str) -> Any:
     """Return the library's composition block, or None for ``stack()``."""
-    if text == _NOTHING:
+    if text == NOTHING:
         return None
     return block_of(compose.parse(text))
 
 
 def has_self(composition: str) -> bool:
     """Whether a fresh adapter of the stage itself is in the composition."""
-    return composition != _NOTHING and SELF in compose.leaves(compose.parse(composition))
+    return composition != NOTHING and SELF in compose.leaves(compose.parse(composition))
 
 
 def block_of(expression: compose.Expression) -> Any:
@@ -47,7 +45,7 @@ def block_of(expression: compose.Expression) -> Any:
 
 def fusion_in(composition: str) -> compose.Group | None:
     """Return the fusion of a composition, None without one."""
-    return None if composition == _NOTHING else _fuse(compose.parse(composition))
+    return None if composition == NOTHING else _fuse(compose.parse(composition))
 
 
 def _fuse(expression: compose.Expression) -> compose.Group | None:
@@ -72,7 +70,7 @@ def refuse(model: Any, composition: str, *, masked: bool) -> None:
     Raises:
         AssemblyError: with all reasons.
     """
-    if composition == _NOTHING:
+    if composition == NOTHING:
         return
     expression = compose.parse(composition)
     families = {name: _family(model, name) for name in compose.leaves(expression)}
@@ -109,9 +107,6 @@ def _uneven(model: Any, expression: compose.Expression) -> list[str]:
 
 def places_of(model: Any, expression: compose.Expression) -> set[str]:
     """Return the modules in whose middle the adapters of an expression stand."""
-    return {
-        key[: found.start()]
-        for leaf in compose.leaves(expression)
-        for key in parameters_of(model)
-        if (found := adapter_mark(memory_name(leaf)).search(key)) and ".layer." in key
-    }
+    marks = [adapter_mark(memory_name(leaf)) for leaf in compose.leaves(expression)]
+    inside = [key for key in parameters_of(model) if ".layer." in key]
+    return {key[: found.start()] for mark in marks for key in inside if (found := mark.search(key))}

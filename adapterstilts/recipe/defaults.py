@@ -20,6 +20,7 @@ from adapterstilts.specs import Precision, Role, TrainingSpec
 
 _GENERAL = TrainingFields(
     precision="auto",
+    path="auto",
     tokens_per_batch=4096,
     max_length=128,
     learning_rate=1e-4,
@@ -83,11 +84,17 @@ def resolve_training(
     """
     merged = _merged([fields for _, fields in _layers(section, purpose)])
     precision = merged.pop("precision")
+    del merged["path"]
     dropout = merged.pop("backbone_dropout")
     if not purpose.kinds & _CLASS_KINDS:
         merged["class_weights"] = "none"
     spec = TrainingSpec(backbone_dropout=purpose.full if dropout == "auto" else dropout, **merged)
     return spec, auto_precision if precision == "auto" else precision
+
+
+def wants_library(section: TrainingSection, purpose: Purpose) -> bool:
+    """Whether a stage is to take the library's path even where the engine could compute it."""
+    return bool(_merged([fields for _, fields in _layers(section, purpose)])["path"] == "library")
 
 
 def selects(section: TrainingSection, purposes: Iterable[Purpose]) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from adapterstilts.paths import ENGINE, LIBRARY, Making
 from adapterstilts.recipe.check import Recipe
-from adapterstilts.recipe.defaults import Purpose, resolve_training
+from adapterstilts.recipe.defaults import Purpose, resolve_training, wants_library
 from adapterstilts.recipe.lessons import Lesson
 from adapterstilts.recipe.plan import DataUse
 from adapterstilts.recipe.uses import Group, Uses
@@ -19,7 +20,6 @@ from adapterstilts.tasks.spec import Split
 
 UNRESOLVED = "unresolved"
 MASKED_LOSS = "loss"
-NUMERICS_PATH = "library.1"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Surroundings:
         auto_precision: what ``precision: auto`` means here.
         limit: at most so many examples a split.
         pretrained: name of a pretrained adapter -> digest of its files.
+        makings: digest of a pretrained adapter's files -> what it is made of.
     """
 
     content: Callable[[Split], str | None]
@@ -39,6 +40,7 @@ class Surroundings:
     auto_precision: Precision
     limit: int | None = None
     pretrained: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    makings: Mapping[str, Making] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,11 @@ class Materials:
         )
 
     def training(self, purpose: Purpose) -> tuple[TrainingSpec, Numerics]:
-        """Return the settings and the arithmetic of a stage."""
+        """Return the settings and the arithmetic of a stage: on the engine's path, unless the recipe says otherwise."""
         section, auto = self.recipe.file.training, self.surroundings.auto_precision
         training, precision = resolve_training(section, purpose, auto)
-        return training, Numerics(NUMERICS_PATH, precision)
+        path = LIBRARY if wants_library(section, purpose) else ENGINE
+        return training, Numerics(path, precision)
 
     def content(self, use: DataUse) -> str:
         """Return what stands for the bytes of a split."""

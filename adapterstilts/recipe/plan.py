@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapterstilts.specs import FewShot, StageSpec
+from adapterstilts.specs import FewShot, Numerics, StageSpec
 from adapterstilts.tasks.spec import TaskSpec
 
 
@@ -54,6 +54,7 @@ class Stage:
         validation: the same for the spec's validation data, whose tasks are those of the data, in order.
         resolved: whether all data behind it have a known content.
         note: what a reader of the plan has to know; in no key.
+        why_library: why it takes the library's path; empty where it takes the engine's, or computes nothing.
     """
 
     name: str
@@ -64,6 +65,13 @@ class Stage:
     validation: tuple[DataUse, ...] = ()
     resolved: bool = True
     note: str = ""
+    why_library: str = ""
+
+    @property
+    def path(self) -> str:
+        """Which code computes it (`adapterstilts.paths`); empty where it computes nothing."""
+        numerics: Numerics | None = getattr(self.spec, "numerics", None)
+        return "" if numerics is None else numerics.path
 
     @property
     def reads(self) -> tuple[DataUse, ...]:

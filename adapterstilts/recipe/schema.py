@@ -82,6 +82,10 @@ class TrainingFields(Section):
     precision: Literal["auto", "fp32", "bf16"] | None = Field(
         None, description="`auto`: bf16 where the device does it well"
     )
+    path: Literal["auto", "library"] | None = Field(
+        None,
+        description="`auto`: the fast engine where it covers a stage; `library`: the modules of `adapters` always",
+    )
     tokens_per_batch: Positive | None = Field(None, description="subwords a batch, padding included")
     max_length: int | None = Field(
         None,

@@ -26,6 +26,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
             "spec": canonical(stage.spec),
             "inputs": {role: {"stage": names[key], "key": key} for role, key in stage.inputs.items()},
             "note": stage.note,
+            "why_library": stage.why_library,
             "data": [str(use) for use in stage.data],
             "validation": [str(use) for use in stage.validation],
         }

@@ -138,6 +138,7 @@ def prepare(
         auto_precision=precision,
         limit=options.limit,
         pretrained={name: one.content for name, one in pretrained.items()},
+        makings={one.content: one.making for one in pretrained.values()},
     )
     plan = make_plan(recipe, surroundings)
     _check_forced(plan, options.force)

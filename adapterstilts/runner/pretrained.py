@@ -10,6 +10,7 @@ from pathlib import Path
 
 from adapterstilts.errors import AdapterStiltsError, Fault, RecipeError, UsageError
 from adapterstilts.methods import Family, MethodError, family_of
+from adapterstilts.paths import Making, made_elsewhere
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.compositions import refusal_faults
 from adapterstilts.recipe.schema import PretrainedSection
@@ -34,12 +35,14 @@ class Pretrained:
         folder: in the layout of `adapters`.
         content: digest of its configuration and weights.
         family: what kind of adapter it is.
+        making: what it is made of, as far as the path of a stage depends on it.
         allow_pickle: whether weights of the old format may be read.
     """
 
     folder: Path
     content: str
     family: Family
+    making: Making
     allow_pickle: bool
 
 
@@ -86,8 +89,8 @@ def _refused(recipe: Recipe, found: Mapping[str, Pretrained]) -> list[Fault]:
 def _read(where: str, section: PretrainedSection, folder: Path, root: Path) -> Pretrained:
     place = _folder(where, section, folder, root)
     try:
-        config = json.loads((place / _CONFIG_FILE).read_text(encoding="utf-8"))["config"]
-        family = family_of(config)
+        described = json.loads((place / _CONFIG_FILE).read_text(encoding="utf-8"))
+        family, making = family_of(described["config"]), made_elsewhere(described)
     except MethodError as error:
         raise UsageError(Fault(where, str(error), "take another adapter")) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -100,7 +103,7 @@ def _read(where: str, section: PretrainedSection, folder: Path, root: Path) -> P
         what = f"{weights} is a pickle, the old format, in which code can hide"
         raise UsageError(Fault(where, what, "write `allow_pickle: true` if you trust its source"))
     content = digest_files([place / _CONFIG_FILE, weights])
-    return Pretrained(place, content, family, section.allow_pickle)
+    return Pretrained(place, content, family, making, section.allow_pickle)
 
 
 def _folder(where: str, section: PretrainedSection, folder: Path, root: Path) -> Path:

@@ -144,6 +144,7 @@ class _Walker:
                     results=results,
                     provenance={
                         **self.context.provenance(getattr(stage.spec, "numerics", None)),
+                        "why_library": stage.why_library,
                         KEPT: self.keep,
                     },
                 )

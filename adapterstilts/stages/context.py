@@ -17,12 +17,17 @@ from adapterstilts.data.encoding.settings import Settings
 from adapterstilts.data.rows import LoadedSplit
 from adapterstilts.data.sources import DataRoots
 from adapterstilts.data.uses import Rows
+from adapterstilts.engine.encoder import FrozenEncoder
+from adapterstilts.engine.kept import Keeping
+from adapterstilts.errors import Fault, Interrupted
 from adapterstilts.model.backbone import Backbone, load_backbone
 from adapterstilts.recipe.plan import DataUse
-from adapterstilts.specs import BACKBONE, BackboneSpec, Numerics
-from adapterstilts.store.digest import digest
+from adapterstilts.specs import BACKBONE, BackboneSpec, Numerics, Precision
+from adapterstilts.store.bounded import cache_bound
+from adapterstilts.store.digest import canonical, digest
 from adapterstilts.store.store import Artifact, Store
-from adapterstilts.training.loop import OnStep
+from adapterstilts.tasks.spec import Json
+from adapterstilts.training.loop import RESUME, OnStep
 from adapterstilts.training.tracking import Tracker
 
 
@@ -40,6 +45,7 @@ class Context:
         trusted: of these, the ones whose pickles may be read.
         checkpointing: whether a layer's inside is computed again for its gradient, in place of keeping it.
         offline: whether no hub may be asked.
+        cache_bytes: that hidden states may take in the store's cache, between two stages.
         checkpoint_seconds: time between two checkpoints.
         stop: asked after every step.
         progress: called with ``(step, steps, loss, examples a second)``.
@@ -55,11 +61,13 @@ class Context:
     trusted: Collection[str] = ()
     checkpointing: bool = False
     offline: bool = False
+    cache_bytes: int = field(default_factory=cache_bound)
     checkpoint_seconds: float = 60.0
     stop: Callable[[], bool] = lambda: False
     progress: OnStep = lambda step, steps, loss, rate: None
     trackers: Sequence[Tracker] = field(default_factory=tuple)
     _backbone: Backbone | None = None
+    _encoders: dict[Precision, FrozenEncoder] = field(default_factory=dict)
     _full: tuple[str, Backbone] | None = None
     _rows: Rows = field(init=False)
     _encoded: dict[str, Encoded] = field(default_factory=dict)
@@ -72,7 +80,36 @@ class Context:
         if self._backbone is None or self._backbone.spec != spec:
             folder = self.store.get(inputs[BACKBONE]).path if BACKBONE in inputs else self.backbone_folder
             self._backbone = load_backbone(spec, folder, self.device, offline=self.offline)
+            self._encoders.clear()
         return self._backbone
+
+    def encoder(self, backbone: Backbone, precision: Precision) -> FrozenEncoder:
+        """Return the engine's encoder of the frozen backbone; it is prepared once in a process."""
+        assert backbone is self._backbone
+        if precision not in self._encoders:
+            self._encoders[precision] = FrozenEncoder(backbone.model, precision)
+        return self._encoders[precision]
+
+    def keeping(self, numerics: Numerics) -> Keeping:
+        """Return where hidden states of the frozen backbone are kept, and what their bits depend on."""
+        from adapterstilts.machine import cpu_name, versions
+
+        assert self._backbone is not None
+        identity: dict[str, Json] = {
+            **canonical(self._backbone.spec),
+            **canonical(numerics),
+            "device": str(self.device),
+            "cpu": cpu_name(),
+            "threads": self.threads,
+            "torch": versions()["torch"],
+        }
+        return Keeping(self.store.cache / "prefix", self.cache_bytes, identity, self._part_done)
+
+    def _part_done(self, tokens: int, total: int) -> None:
+        if self.stop():
+            where = f"{tokens} of {total} subwords of the lowest layers"
+            raise Interrupted(Fault(where, "stopped on request", RESUME))
+        self.progress(tokens, total, float("nan"), 0.0)
 
     def fresh_backbone(self, spec: BackboneSpec, inputs: Mapping[str, str]) -> Backbone:
         """Return a copy of the pretrained backbone that may be changed."""

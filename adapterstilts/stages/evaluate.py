@@ -21,6 +21,7 @@ from adapterstilts.model.backbone import Backbone
 from adapterstilts.model.full import load_full
 from adapterstilts.recipe.plan import Stage
 from adapterstilts.specs import MODEL, Evaluate
+from adapterstilts.stages.computing import computing
 from adapterstilts.stages.context import Context
 from adapterstilts.stages.controls import read_counts
 from adapterstilts.stages.inference import predict, settings_of
@@ -60,13 +61,18 @@ def _answers(
     with ExitStack() as stack:
         backbone, blueprint = model_of(stage, spec, context)
         assembly = stack.enter_context(assembled(backbone, blueprint))
+        stop = None if spec.retrieval is None else spec.retrieval.layer
+        work = stack.enter_context(computing(assembly, spec.numerics, context, stop=stop))
         killpoints.reach("evaluation")
         if spec.retrieval is not None:
             pairs = [row for row in rows if isinstance(row, PairRow)]
-            return retrieve(assembly, spec, spec.retrieval, pairs)
-        encoded = context.encoded(stage.data[0], context.backbone(spec.backbone, stage.inputs), settings)
+            keep = not stage.data[0].task.confidential
+            return retrieve(
+                work.assembly, spec, spec.retrieval, pairs, lambda own: work.placed([own], keep=keep)
+            )
+        encoded = work.encoded(stage.data, settings)
         predictions = predict(
-            assembly,
+            work.assembly,
             rows,
             encoded,
             settings,

@@ -22,6 +22,7 @@ from adapterstilts.metrics.spans import Entity
 from adapterstilts.model.assembly import assembled
 from adapterstilts.model.heads import MASKED
 from adapterstilts.specs import WEIGHTS_FILE, BackboneSpec, Numerics
+from adapterstilts.stages.computing import computing
 from adapterstilts.stages.context import Context
 from adapterstilts.stages.evaluate import trained_model
 from adapterstilts.stages.inference import predict
@@ -130,9 +131,13 @@ class Predictor:
             self.labels, self._training["max_length"], self._training.get("stride"), self._unanswerable
         )
         encoded = encode(self.kind, rows, self._backbone.tokenizer, settings)
-        with assembled(self._backbone, self._blueprint) as assembly:
-            budget = self._training["tokens_per_batch"]
-            return predict(assembly, rows, encoded, settings, budget, self._numerics)
+        with (
+            assembled(self._backbone, self._blueprint) as assembly,
+            computing(assembly, self._numerics, self._context) as work,
+        ):
+            # Nobody's own texts leave a copy behind.
+            placed, budget = work.placed([encoded], keep=False), self._training["tokens_per_batch"]
+            return predict(work.assembly, rows, placed, settings, budget, self._numerics)
 
 
 def _check(artifact: Artifact) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -22,33 +23,77 @@ from adapterstilts.specs import Evaluate, RetrievalSpec
 from adapterstilts.training.loop import autocast
 
 MINING_METRIC = "bitext_f1"
+Placed = Callable[[Encoded], Encoded]
+
 _RANKED = 10
 # Every query is compared with all candidates; this many at a time.
 _QUERIES = 1024
 
 
 def retrieve(
-    assembly: Assembly, spec: Evaluate, retrieval: RetrievalSpec, rows: Sequence[PairRow]
+    assembly: Assembly,
+    spec: Evaluate,
+    retrieval: RetrievalSpec,
+    rows: Sequence[PairRow],
+    placed: Placed = lambda encoded: encoded,
 ) -> tuple[list[Prediction], int]:
     """Return predictions and the number of subwords that were computed.
 
     Where `MINING_METRIC` is asked for, pairs are mined among all sentences; else each source ranks all targets.
+
+    Args:
+        assembly: in evaluation mode.
+        spec: of the stage.
+        retrieval: how sentences become vectors.
+        rows: pairs of sentences.
+        placed: tells an encoding where states of its tokens lie that are given.
     """
     work = _mine if MINING_METRIC in spec.metrics else _rank
-    return work(assembly, spec, retrieval, rows)
+    return work(_Sentences(assembly, spec, retrieval, placed), rows)
 
 
-def _rank(
-    assembly: Assembly, spec: Evaluate, retrieval: RetrievalSpec, rows: Sequence[PairRow]
-) -> tuple[list[Prediction], int]:
+@dataclass(frozen=True)
+class _Sentences:
+    """Makes vectors of sentences."""
+
+    assembly: Assembly
+    spec: Evaluate
+    retrieval: RetrievalSpec
+    placed: Placed
+
+    def vectors(self, ids: Sequence[str], texts: Sequence[str]) -> tuple[Tensor, int]:
+        """Return unit vectors ``(sentences, hidden)`` on the CPU, and the subwords that were computed."""
+        tokenizer = self.assembly.backbone.tokenizer
+        encoded = self.placed(encode_sentences(ids, texts, tokenizer, self.spec.max_length))
+        vectors = torch.zeros(len(encoded), self.assembly.backbone.hidden)
+        for positions in by_length(encoded, self.spec.tokens_per_batch):
+            vectors[positions] = self._pooled(encoded, positions).cpu()
+        if self.retrieval.centre:
+            vectors = vectors - vectors.mean(0, keepdim=True)
+        return F.normalize(vectors, dim=-1), encoded.computed
+
+    @torch.inference_mode()
+    def _pooled(self, encoded: Encoded, positions: Sequence[int]) -> Tensor:
+        """Return the pooled states ``(sentences, hidden)`` of a batch."""
+        device = self.assembly.backbone.device
+        batch = collate(encoded, positions, device)
+        with autocast(device, self.spec.numerics):
+            state = self.assembly.hidden(batch, self.retrieval.layer).float()
+        if self.retrieval.pooling == "first":
+            return state[:, 0]
+        weights = batch.attention_mask.unsqueeze(-1).float()
+        return (state * weights).sum(1) / weights.sum(1)
+
+
+def _rank(sentences: _Sentences, rows: Sequence[PairRow]) -> tuple[list[Prediction], int]:
     """Rank all targets for each source by cosine, best first."""
     pairs = [(row.id, row.source, row.target) for row in rows if row.source and row.target]
     if len(pairs) < len(rows):
         what = f"{len(rows) - len(pairs)} sentences have no partner, so they cannot be ranked"
         raise DataError(Fault("retrieval", what, f"score them by {MINING_METRIC}"))
     ids = [id_ for id_, _, _ in pairs]
-    sources, first = _vectors(assembly, spec, retrieval, ids, [source for _, source, _ in pairs])
-    targets, second = _vectors(assembly, spec, retrieval, ids, [target for _, _, target in pairs])
+    sources, first = sentences.vectors(ids, [source for _, source, _ in pairs])
+    targets, second = sentences.vectors(ids, [target for _, _, target in pairs])
     best = min(_RANKED, len(ids))
     ranked = torch.cat(
         [(part @ targets.T).topk(best, dim=1).indices for part in torch.split(sources, _QUERIES)]
@@ -59,9 +104,7 @@ def _rank(
     return predictions, first + second
 
 
-def _mine(
-    assembly: Assembly, spec: Evaluate, retrieval: RetrievalSpec, rows: Sequence[PairRow]
-) -> tuple[list[Prediction], int]:
+def _mine(sentences: _Sentences, rows: Sequence[PairRow]) -> tuple[list[Prediction], int]:
     """Mine pairs by margin and keep those above the best threshold on the gold pairs (BUCC; Hu et al. 2020)."""
     sources = _ids_by_text((row.source, row.source_id or row.id) for row in rows)
     targets = _ids_by_text((row.target, row.target_id or row.id) for row in rows)
@@ -70,8 +113,8 @@ def _mine(
         for row in rows
         if row.source is not None and row.target is not None
     }
-    left, first = _vectors(assembly, spec, retrieval, list(sources), list(sources))
-    right, second = _vectors(assembly, spec, retrieval, list(targets), list(targets))
+    left, first = sentences.vectors(list(sources), list(sources))
+    right, second = sentences.vectors(list(targets), list(targets))
     source_ids, target_ids = list(sources.values()), list(targets.values())
     scores = {
         (source_ids[i][0], target_ids[j][0]): score
@@ -92,35 +135,3 @@ def _ids_by_text(sentences: Iterable[tuple[str | None, str]]) -> dict[str, tuple
         if text is not None:
             found.setdefault(text, {})[id_] = None
     return {text: tuple(ids) for text, ids in found.items()}
-
-
-def _vectors(
-    assembly: Assembly,
-    spec: Evaluate,
-    retrieval: RetrievalSpec,
-    ids: Sequence[str],
-    texts: Sequence[str],
-) -> tuple[Tensor, int]:
-    """Return unit vectors ``(sentences, hidden)`` on the CPU, and the subwords that were computed."""
-    encoded = encode_sentences(ids, texts, assembly.backbone.tokenizer, spec.max_length)
-    vectors = torch.zeros(len(encoded), assembly.backbone.hidden)
-    for positions in by_length(encoded, spec.tokens_per_batch):
-        vectors[positions] = _states(assembly, spec, retrieval, encoded, positions).cpu()
-    if retrieval.centre:
-        vectors = vectors - vectors.mean(0, keepdim=True)
-    return F.normalize(vectors, dim=-1), encoded.computed
-
-
-@torch.inference_mode()
-def _states(
-    assembly: Assembly, spec: Evaluate, retrieval: RetrievalSpec, encoded: Encoded, positions: Sequence[int]
-) -> Tensor:
-    """Return the pooled states ``(sentences, hidden)`` of a batch."""
-    device = assembly.backbone.device
-    batch = collate(encoded, positions, device)
-    with autocast(device, spec.numerics):
-        state = assembly.hidden(batch, retrieval.layer).float()
-    if retrieval.pooling == "first":
-        return state[:, 0]
-    weights = batch.attention_mask.unsqueeze(-1).float()
-    return (state * weights).sum(1) / weights.sum(1)

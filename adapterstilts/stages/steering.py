@@ -9,17 +9,16 @@ from itertools import islice
 import torch
 
 from adapterstilts.data.batches import by_length, derive_seed
-from adapterstilts.data.encoding.columns import Encoded, join
+from adapterstilts.data.encoding.columns import Encoded
 from adapterstilts.data.encoding.settings import Settings
 from adapterstilts.data.rows import Row
 from adapterstilts.data.tensors import collate
 from adapterstilts.metrics import registry
 from adapterstilts.model.assembly import Assembly
-from adapterstilts.model.backbone import Backbone
 from adapterstilts.model.heads import MASKED
 from adapterstilts.recipe.plan import DataUse, Stage
 from adapterstilts.specs import Numerics, TaskData, TrainingStage
-from adapterstilts.stages.context import Context
+from adapterstilts.stages.computing import Computing
 from adapterstilts.stages.inference import predict, settings_of
 from adapterstilts.training.loop import autocast
 
@@ -49,7 +48,7 @@ class Steering:
     numerics: Numerics
 
     @classmethod
-    def of(cls, stage: Stage, spec: TrainingStage, context: Context, backbone: Backbone) -> Steering:
+    def of(cls, stage: Stage, spec: TrainingStage, work: Computing) -> Steering:
         """Return the steering of a stage that has validation data."""
         tasks = []
         for (data, uses), metric in zip(
@@ -60,8 +59,8 @@ class Steering:
                 _Task(
                     metric,
                     uses[0].language,
-                    tuple(row for use in uses for row in context.rows(use).rows),
-                    join([context.encoded(use, backbone, settings) for use in uses]),
+                    tuple(row for use in uses for row in work.context.rows(use).rows),
+                    work.encoded(uses, settings),
                     settings,
                 )
             )

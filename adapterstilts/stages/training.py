@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from adapterstilts.data.batches import Schedule, epoch_shares
-from adapterstilts.data.encoding.columns import Encoded, join
+from adapterstilts.data.encoding.columns import Encoded
 from adapterstilts.data.tensors import Batch
 from adapterstilts.model.assembly import (
     ADAPTER_FOLDER,
@@ -41,6 +41,7 @@ from adapterstilts.specs import (
     TrainingSpec,
     TrainingStage,
 )
+from adapterstilts.stages.computing import computing
 from adapterstilts.stages.context import Context
 from adapterstilts.stages.inference import settings_of
 from adapterstilts.stages.steering import Steering, by_task
@@ -136,17 +137,6 @@ def _train(
     backbone: Backbone,
     blueprint: Blueprint,
 ) -> dict[str, Any]:
-    tasks = [
-        join(
-            [
-                context.encoded(
-                    use, backbone, settings_of(data, spec.training.max_length, spec.training.stride)
-                )
-                for use in uses
-            ]
-        )
-        for data, uses in by_task(spec.data, stage.data)
-    ]
     memory = _PeakMemory(context.device)
     with ExitStack() as stack:
         for tracker in context.trackers:
@@ -156,10 +146,15 @@ def _train(
         parameters = unfreeze(assembly, full=isinstance(spec, FullFinetune))
         if not spec.training.backbone_dropout:
             stack.enter_context(without_backbone_dropout(assembly))
-        steering = Steering.of(stage, spec, context, backbone) if spec.training.evaluations else None
+        work = stack.enter_context(computing(assembly, spec.numerics, context))
+        tasks = [
+            work.encoded(uses, settings_of(data, spec.training.max_length, spec.training.stride))
+            for data, uses in by_task(spec.data, stage.data)
+        ]
+        steering = Steering.of(stage, spec, work) if spec.training.evaluations else None
         schedule = _schedule(spec, tasks)
         progress = fit(
-            _Model(assembly, parameters, steering, _class_weights(spec, tasks, context.device)),
+            _Model(work.assembly, parameters, steering, _class_weights(spec, tasks, context.device)),
             schedule,
             _lengthened(stage, spec.training, schedule, context),
             spec.numerics,

@@ -32,6 +32,8 @@ from adapterstilts.store.record import RECORD_NAME, Record, StoredFile, read_rec
 
 ROOT_VARIABLE = "ADAPTERSTILTS_STORE"
 _SHORTEST_PREFIX = 4
+# What lies in the cache beside folders: measured figures, and hidden states, half of one included.
+_DERIVED = (".json", ".npy", ".part")
 
 
 def default_root() -> Path:
@@ -233,7 +235,7 @@ class Store:
                 removed.append(path)
         removed += (self.root / "aside").glob("*")
         if cache:
-            removed += (path for path in self.cache.glob("*/*") if path.is_dir() or path.suffix == ".json")
+            removed += (path for path in self.cache.glob("*/*") if path.is_dir() or path.suffix in _DERIVED)
         for path in removed:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

@@ -26,6 +26,7 @@ from adapterstilts.specs import Numerics, TrainingSpec
 from adapterstilts.training.checkpoint import Best, Progress, load_checkpoint, save_checkpoint
 from adapterstilts.training.tracking import Tracker
 
+RESUME = "run the same command again to go on from here"
 _CURVE_POINTS = 200
 
 OnStep = Callable[[int, int, float, float], None]
@@ -148,9 +149,7 @@ class _Run:
                 saved = time.monotonic()
             if stop:
                 where = f"step {self.progress.step} of {self.steps}"
-                raise Interrupted(
-                    Fault(where, "stopped on request", "run the same command again to go on from here")
-                )
+                raise Interrupted(Fault(where, "stopped on request", RESUME))
 
     def _step(self, parts: Sequence[Step]) -> float:
         """Take one optimiser step over the batches, each by its share of the examples, and return the mean loss."""

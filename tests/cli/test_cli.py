@@ -20,6 +20,7 @@ from conftest import Command, Done
 
 from adapterstilts import __version__
 from adapterstilts.cli import main
+from adapterstilts.paths import ENGINE
 from adapterstilts.stages import STAGES
 from adapterstilts.store.store import Store
 
@@ -90,6 +91,23 @@ def test_a_plan_says_what_is_to_do(cli: Command, quick: tuple[object, ...]) -> N
     rows = cli("recipe", "plan", *quick, "--json").json
     assert rows["summary"]["to_run"] == len(rows["stages"]) == 8
     assert all(len(row["key"]) == 64 for row in rows["stages"])
+    assert {(row["path"], row["why_library"]) for row in rows["stages"]} == {(ENGINE, "")}
+
+
+def test_a_plan_says_which_path_a_stage_takes(cli: Command, quick: tuple[object, ...]) -> None:
+    plan = cli("recipe", "plan", *quick, "training.default.path=library")
+    header, first = plan.out.splitlines()[:2]
+    assert first[header.index("PATH") :].startswith("library: the recipe says so  ")
+
+
+def test_a_bound_that_is_no_number_is_said_before_anything_runs(
+    cli: Command, quick: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADAPTERSTILTS_CACHE_GB", "plenty")
+    ran = cli("recipe", "run", *quick)
+    assert ran.code == 2
+    assert "ADAPTERSTILTS_CACHE_GB: 'plenty' is no number of gigabytes" in ran.err
+    assert "[1/" not in ran.err
 
 
 def test_a_recipe_runs_and_then_has_nothing_to_do(

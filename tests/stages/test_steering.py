@@ -32,6 +32,7 @@ from adapterstilts.model.assembly import (
 )
 from adapterstilts.model.backbone import Backbone
 from adapterstilts.specs import AdapterSpec, DataPart, Numerics, TaskData, TrainingSpec
+from adapterstilts.stages.computing import Computing
 from adapterstilts.stages.inference import predict
 from adapterstilts.stages.steering import Steering, by_task
 from adapterstilts.stages.training import _Model
@@ -78,6 +79,10 @@ class Use:
     kind: str
     language: str = "en"
 
+    @property
+    def task(self) -> SimpleNamespace:
+        return SimpleNamespace(kind=self.kind, confidential=False)
+
 
 class Context:
     """Gives rows and their encoding; counts what it was asked for."""
@@ -116,7 +121,8 @@ def steering_of(backbone: Backbone, *cases: Case, context: Any = None, **changes
         training=replace(TRAINING, **changes),
         numerics=FP32,
     )
-    return Steering.of(stage, spec, context or Context(), backbone)
+    work: Any = Computing(SimpleNamespace(backbone=backbone), context or Context())  # type: ignore[arg-type]
+    return Steering.of(stage, spec, work)
 
 
 TOPIC = Case("classification", "accuracy", (topics(15),), TOPICS)

@@ -14,6 +14,7 @@ from conftest import Done, state_of
 from safetensors.torch import load_file
 
 from adapterstilts.errors import Interrupted
+from adapterstilts.paths import LIBRARY
 from adapterstilts.recipe.plan import Stage
 from adapterstilts.stages import STAGES
 from adapterstilts.stages.context import Context
@@ -30,6 +31,8 @@ def stage_of(done: Done, name: str, **changes: Any) -> Stage:
     stage = done.run.prepared.plan.stages[done.keys[name]]
     spec: Any = stage.spec
     training = {f: changes.pop(f) for f in list(changes) if hasattr(spec.training, f)}
+    if training.get("backbone_dropout"):
+        changes["numerics"] = dataclasses.replace(spec.numerics, path=LIBRARY)
     spec = dataclasses.replace(spec, training=dataclasses.replace(spec.training, **training), **changes)
     # Another key, so that no checkpoint of one test is found by another.
     return dataclasses.replace(stage, spec=spec, key=f"test-{abs(hash(str(spec)))}")

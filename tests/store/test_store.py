@@ -333,11 +333,15 @@ def test_the_cache_goes_only_on_request(store: Store) -> None:
     (encoding / "tokens.npy").write_bytes(b"1")
     figure.parent.mkdir()
     figure.write_text("{}", encoding="utf-8")
+    states = [store.cache / "prefix" / name for name in ("k.npy", "k.deadbeef.part")]
+    states[0].parent.mkdir()
+    for path in states:
+        path.write_bytes(b"1")
     kept = store.cache / "throughput.json"
     kept.write_text("{}", encoding="utf-8")
     assert store.collect_garbage() == []
-    assert set(store.collect_garbage(cache=True)) == {encoding, figure}
-    assert not encoding.exists() and not figure.exists() and kept.exists()
+    assert set(store.collect_garbage(cache=True)) == {encoding, figure, *states}
+    assert not any(path.exists() for path in (encoding, figure, *states)) and kept.exists()
 
 
 def test_garbage_leaves_a_stage_that_runs_now_alone(store: Store, holder: IO[str]) -> None:
