@@ -125,6 +125,18 @@ def test_killed_while_it_writes_it_ends_in_the_same_bits(cold: Store, recipe: Pa
     assert kept(Store(tmp_path)) == []
 
 
+def test_killed_in_training_it_goes_on_without_what_was_kept(
+    cold: Store, recipe: Path, tmp_path: Path
+) -> None:
+    options: Any = Options(store=tmp_path, checkpoint_seconds=0.0)
+    kill_at = "optimiser_step:8"
+    assert tiny.run_in_child(tiny.train, str(recipe), options, kill_at=kill_at) == -signal.SIGKILL
+    assert list((tmp_path / "checkpoints").iterdir())
+    shutil.rmtree(tmp_path / "cache")
+    tiny.train(str(recipe), options)
+    assert tiny.digests(Store(tmp_path)) == tiny.digests(cold)
+
+
 def test_new_texts_are_answered_as_those_of_a_run_and_leave_nothing(cold: Store, recipe: Path) -> None:
     before = {path: path.stat().st_size for path in kept(cold)}
     artifacts = {one.record.name: one for one in cold.artifacts()}
