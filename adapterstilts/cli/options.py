@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from adapterstilts.runner.prepare import Options
+from adapterstilts.store.store import LEASE_SECONDS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,6 +50,13 @@ _RUN_OPTIONS = [
         is_flag=True,
         help="Compute layers again for their gradients: less memory, more time, the same bits.",
     ),
+    click.option(
+        "--lease-seconds",
+        type=click.FloatRange(0, min_open=True),
+        default=LEASE_SECONDS,
+        show_default=True,
+        help="Silence after which other processes on the same store take over a stage.",
+    ),
     click.option("--threads", type=click.IntRange(1), help="Threads that compute. [default: all cores]"),
     click.option(
         "--checkpoint-seconds",
@@ -84,6 +92,7 @@ def as_options(given: dict[str, Any]) -> Options:
         threads=given["threads"],
         checkpointing=given["checkpointing"],
         checkpoint_seconds=given["checkpoint_seconds"],
+        lease_seconds=given["lease_seconds"],
     )
 
 

@@ -31,7 +31,7 @@ from adapterstilts.runner.missing import missing_stages
 from adapterstilts.runner.pins import pin, read_pins, resolve_pins
 from adapterstilts.runner.pretrained import Pretrained, find_pretrained, pretrained_faults
 from adapterstilts.specs import BackboneSpec, Precision
-from adapterstilts.store.store import Store, default_root
+from adapterstilts.store.store import LEASE_SECONDS, Store, default_root
 from adapterstilts.tasks.spec import Split
 
 
@@ -50,6 +50,7 @@ class Options:
         keep: whether whole models keep their weights.
         max_hours: stop cleanly after so many hours.
         checkpoint_seconds: time between two checkpoints.
+        lease_seconds: silence after which other processes on the same store take over a stage.
         threads: torch's threads; default all cores of the process.
         checkpointing: whether training computes the inside of a layer again for its gradient, which saves memory, takes
             time, and changes no bit.
@@ -65,6 +66,7 @@ class Options:
     keep: bool = False
     max_hours: float | None = None
     checkpoint_seconds: float = 60.0
+    lease_seconds: float = LEASE_SECONDS
     threads: int | None = None
     checkpointing: bool = False
 
@@ -141,7 +143,7 @@ def prepare(
     )
     plan = make_plan(recipe, surroundings)
     _check_forced(plan, options.force)
-    store = Store(options.store_root)
+    store = Store(options.store_root, options.lease_seconds)
     missing = missing_stages(plan, store, options.force)
     return Prepared(recipe, plan, store, out, roots, device, precision, options, missing, pretrained)
 
