@@ -57,7 +57,18 @@ _RUN_OPTIONS = [
         show_default=True,
         help="Silence after which other processes on the same store take over a stage.",
     ),
-    click.option("--threads", type=click.IntRange(1), help="Threads that compute. [default: all cores]"),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Stages side by side, a process each.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1),
+        help="Threads that compute a stage. [default: all cores, divided by the workers]",
+    ),
     click.option(
         "--checkpoint-seconds",
         type=click.FloatRange(0),
@@ -89,6 +100,7 @@ def as_options(given: dict[str, Any]) -> Options:
         force=tuple(given["force"]),
         keep=given["keep"],
         max_hours=given["max_hours"],
+        workers=given["workers"],
         threads=given["threads"],
         checkpointing=given["checkpointing"],
         checkpoint_seconds=given["checkpoint_seconds"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from adapterstilts.runner.estimate import Throughput
 from adapterstilts.runner.missing import release_all
 from adapterstilts.runner.overlaps import overlaps
 from adapterstilts.runner.planfile import PLAN_FILE, plan_data
-from adapterstilts.runner.prepare import Prepared, local_backbone
+from adapterstilts.runner.prepare import Prepared
 from adapterstilts.runner.reporter import Reporter, Silent
 from adapterstilts.runner.reporting import report
 from adapterstilts.runner.resolved import write_resolved
@@ -36,7 +37,11 @@ from adapterstilts.store.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from adapterstilts.runner.executor import Executor
+    from adapterstilts.runner.prepare import Options
+    from adapterstilts.runner.site import Site
     from adapterstilts.runner.walk import Outcome
+    from adapterstilts.stages.context import Context
     from adapterstilts.training.tracking import Tracker
 
 
@@ -179,32 +184,29 @@ def _walk(
         for stage in prepared.plan.stages.values():
             reporter.stage_ended(stage, "cached", 0.0, {}, "")
         return None
-    import torch
-
-    from adapterstilts.machine import cores, reuse_freed_memory
+    from adapterstilts.runner.site import Site
     from adapterstilts.runner.walk import walk
-    from adapterstilts.stages.context import Context
 
     options = prepared.options
-    threads = options.threads or cores()
-    torch.set_num_threads(threads)
-    reuse_freed_memory()
     ends = time.monotonic() + options.max_hours * 3600 if options.max_hours else None
-    context = Context(
-        store=prepared.store,
-        roots=prepared.roots,
-        device=torch.device(prepared.device),
-        threads=threads,
-        backbone_folder=local_backbone(prepared.recipe),
-        pretrained={one.content: one.folder for one in prepared.pretrained.values()},
-        trusted=[one.content for one in prepared.pretrained.values() if one.allow_pickle],
-        checkpointing=options.checkpointing,
-        offline=options.offline,
-        checkpoint_seconds=options.checkpoint_seconds,
-        stop=lambda: stop() or (ends is not None and time.monotonic() >= ends),
-        trackers=trackers,
-    )
-    return walk(prepared.plan, prepared.missing, context, _Measuring(reporter, prepared), keep=options.keep)
+    site = Site.of(prepared, trackers)
+    context = site.open(lambda: stop() or (ends is not None and time.monotonic() >= ends))
+    with closing(_executor(site, context, options)) as executor:
+        return walk(
+            prepared.plan,
+            prepared.missing,
+            context,
+            _Measuring(reporter, prepared),
+            keep=options.keep,
+            executor=executor,
+        )
+
+
+def _executor(site: Site, context: Context, options: Options) -> Executor:
+    from adapterstilts.runner.executor import Here
+    from adapterstilts.runner.workers import Workers
+
+    return Workers(site, options.workers) if options.workers > 1 else Here(context)
 
 
 class _Measuring:

@@ -51,7 +51,8 @@ class Options:
         max_hours: stop cleanly after so many hours.
         checkpoint_seconds: time between two checkpoints.
         lease_seconds: silence after which other processes on the same store take over a stage.
-        threads: torch's threads; default all cores of the process.
+        workers: stages side by side on this machine.
+        threads: torch's threads; default all cores of the process, divided by the workers.
         checkpointing: whether training computes the inside of a layer again for its gradient, which saves memory, takes
             time, and changes no bit.
     """
@@ -67,6 +68,7 @@ class Options:
     max_hours: float | None = None
     checkpoint_seconds: float = 60.0
     lease_seconds: float = LEASE_SECONDS
+    workers: int = 1
     threads: int | None = None
     checkpointing: bool = False
 

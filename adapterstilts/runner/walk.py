@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,7 +77,7 @@ def walk(
     reporter: Reporter,
     *,
     keep: bool = False,
-    executor: Callable[[Context], Executor] = Here,
+    executor: Executor | None = None,
 ) -> Outcome:
     """Run what is missing; one stage at a time runs in the plan's order.
 
@@ -87,7 +87,7 @@ def walk(
         context: store, data, device.
         reporter: told of everything.
         keep: whether whole models keep their weights.
-        executor: makes what runs the stages; in this process by default.
+        executor: runs the stages; in this process by default.
 
     Raises:
         EnvironmentFault: when the backbone or the device fails.
@@ -95,11 +95,7 @@ def walk(
         Interrupted: when asked to stop; what is done is kept.
     """
     preflight(plan, missing, context)
-    running = executor(context)
-    try:
-        return _Walker(plan, context, reporter, missing, keep, running).walk()
-    finally:
-        running.close()
+    return _Walker(plan, context, reporter, missing, keep, executor or Here(context)).walk()
 
 
 @dataclass
