@@ -32,6 +32,9 @@ offline_option = click.option("--offline", is_flag=True, help="Open no connectio
 
 _RUN_OPTIONS = [
     store_option,
+    click.option(
+        "--mirror", metavar="URL", help="Second home of the store, for machines that share no folder."
+    ),
     click.option("--out", type=_PATH, help="Folder of results. [default: runs/RECIPE]"),
     data_option,
     device_option,
@@ -56,6 +59,13 @@ _RUN_OPTIONS = [
         default=LEASE_SECONDS,
         show_default=True,
         help="Silence after which other processes on the same store take over a stage.",
+    ),
+    click.option(
+        "--executor",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Where stages run.",
     ),
     click.option(
         "--workers",
@@ -92,6 +102,7 @@ def as_options(given: dict[str, Any]) -> Options:
     """Return the `Options` among a command's arguments."""
     return Options(
         store=given["store"],
+        mirror=given["mirror"],
         out=given["out"],
         data_dir=given["data_dir"],
         device=given["device"],
@@ -100,6 +111,7 @@ def as_options(given: dict[str, Any]) -> Options:
         force=tuple(given["force"]),
         keep=given["keep"],
         max_hours=given["max_hours"],
+        executor=given["executor"],
         workers=given["workers"],
         threads=given["threads"],
         checkpointing=given["checkpointing"],

@@ -206,6 +206,10 @@ def _executor(site: Site, context: Context, options: Options) -> Executor:
     from adapterstilts.runner.executor import Here
     from adapterstilts.runner.workers import Workers
 
+    if options.executor == "ray":
+        from adapterstilts.runner.cluster import OnRay
+
+        return OnRay(site)
     return Workers(site, options.workers) if options.workers > 1 else Here(context)
 
 

@@ -13,7 +13,7 @@ from adapterstilts.errors import Fault, UsageError
 from adapterstilts.machine import cores, reuse_freed_memory
 from adapterstilts.runner.prepare import Options, Prepared, local_backbone
 from adapterstilts.stages.context import Context
-from adapterstilts.store.store import Store
+from adapterstilts.store.mirror import open_store
 from adapterstilts.training.tracking import Tracker
 
 
@@ -23,6 +23,7 @@ class Site:
 
     Attributes:
         store: the store's root.
+        mirror: URL of the store's second home.
         lease_seconds: see `Store`.
         roots: where relative data paths start.
         device: ``cpu`` or ``cuda``.
@@ -37,6 +38,7 @@ class Site:
     """
 
     store: Path
+    mirror: str | None
     lease_seconds: float
     roots: DataRoots
     device: str
@@ -58,7 +60,8 @@ class Site:
         """
         options = prepared.options
         return cls(
-            store=prepared.store.root,
+            store=prepared.store.root.absolute(),
+            mirror=options.mirror,
             lease_seconds=options.lease_seconds,
             roots=prepared.roots,
             device=prepared.device,
@@ -81,7 +84,7 @@ class Site:
         torch.set_num_threads(self.threads)
         reuse_freed_memory()
         return Context(
-            store=Store(self.store, self.lease_seconds),
+            store=open_store(self.store, self.mirror, self.lease_seconds),
             roots=self.roots,
             device=torch.device(self.device),
             threads=self.threads,

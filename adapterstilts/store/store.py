@@ -189,12 +189,13 @@ class Store:
         with _disk_faults(self.path(key)):
             _write_synced(workspace / RECORD_NAME, record.to_json())
             killpoints.reach("before_rename")
-            self._move_in(workspace, key, again=again)
+            self.move_in(workspace, key, again=again)
             killpoints.reach("after_rename")
             shutil.rmtree(self.checkpoint(key), ignore_errors=True)
         return self.get(key)
 
-    def _move_in(self, workspace: Path, key: str, *, again: bool) -> None:
+    def move_in(self, workspace: Path, key: str, *, again: bool = False) -> None:
+        """Make a workspace that has its record the artifact `key`; see `publish`."""
         final = self.path(key)
         final.parent.mkdir(parents=True, exist_ok=True)
         if final.exists() and (again or not (final / RECORD_NAME).is_file()):
