@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 
@@ -16,13 +17,13 @@ class Order:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+        self._stages = list(plan.stages.values())
         self._place = {key: place for place, key in enumerate(plan.stages)}
         self._sorter = TopologicalSorter(
             {key: set(stage.inputs.values()) for key, stage in plan.stages.items()}
         )
         self._sorter.prepare()
-        self._ready: set[str] = set()
+        self._ready: list[int] = []
 
     @property
     def is_open(self) -> bool:
@@ -30,20 +31,23 @@ class Order:
         return self._sorter.is_active()
 
     def ready(self) -> Iterator[Stage]:
-        """Yield the stages whose inputs have all ended and that were not taken, in the plan's order."""
-        self._ready |= set(self._sorter.get_ready())
-        for key in sorted(self._ready, key=self._place.__getitem__):
-            yield self._plan.stages[key]
+        """Yield the stages whose inputs have all ended and that were not taken, in the plan's order.
+
+        Whoever takes, gives back or ends a stage begins anew.
+        """
+        for key in self._sorter.get_ready():
+            bisect.insort(self._ready, self._place[key])
+        for place in self._ready:
+            yield self._stages[place]
 
     def take(self, stage: Stage) -> None:
-        """Note that a stage is being run."""
-        self._ready.remove(stage.key)
+        """Note that a stage that is ready is being run."""
+        self._ready.remove(self._place[stage.key])
 
     def give_back(self, stage: Stage) -> None:
-        """Note that a stage is not being run after all."""
-        self._ready.add(stage.key)
+        """Note that a stage that was taken is not being run after all."""
+        bisect.insort(self._ready, self._place[stage.key])
 
     def end(self, stage: Stage) -> None:
-        """Note that a stage is behind us, however it ended."""
-        self._ready.discard(stage.key)
+        """Note that a stage that was taken is behind us, however it ended."""
         self._sorter.done(stage.key)

@@ -135,8 +135,10 @@ class _Walker:
     def _settle(self, stage: Stage) -> bool:
         """End a stage that is there or cannot run."""
         if stage.key not in self.missing:
+            self.order.take(stage)
             self._end(stage, "cached", 0.0, {})
         elif any(self.outcome.status[parent] in ("failed", "skipped") for parent in stage.inputs.values()):
+            self.order.take(stage)
             self._end(stage, "skipped", 0.0, {}, "a stage that it needs failed")
         else:
             return False
@@ -151,6 +153,7 @@ class _Walker:
         self._check_stop(stage)
         there = already_made(self.context.store, stage, self.missing[stage.key])
         if there is not None:
+            self.order.take(stage)
             self._end(stage, "cached", 0.0, there.record.results)
             return True
         after = self.context.store.ended(stage.key)
