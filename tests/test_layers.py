@@ -60,12 +60,12 @@ WITHOUT_TORCH = (
     "report",
     "cli",
     "data.load",
-    "run.prepare",
-    "run.missing",
-    "run.planfile",
-    "run.estimate",
-    "run.results",
-    "run.execute",
+    "runner.prepare",
+    "runner.missing",
+    "runner.planfile",
+    "runner.estimate",
+    "runner.results",
+    "runner.execute",
 )
 
 

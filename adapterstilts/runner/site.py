@@ -103,8 +103,11 @@ def compute_threads(options: Options) -> int:
     """Return the threads of every stage: as asked for, else each worker's part of the cores.
 
     Raises:
-        UsageError: when the workers of this machine would share cores.
+        UsageError: when the workers of this machine would share cores, or are those of a cluster.
     """
+    if options.executor == "ray" and options.workers > 1:
+        remedy = "leave it out: a cluster runs as many stages as it has room for"
+        raise UsageError(Fault("--workers", "is for this machine alone", remedy))
     there, workers = cores(), options.workers
     threads = options.threads or max(1, there // workers)
     if workers > 1 and workers * threads > there:

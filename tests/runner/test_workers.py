@@ -31,6 +31,8 @@ from adapterstilts.errors import (
 )
 from adapterstilts.runner import site as site_module
 from adapterstilts.runner.attempt import Ending, portable, received
+from adapterstilts.runner.execute import execute, open_executor
+from adapterstilts.runner.executor import Here
 from adapterstilts.runner.prepare import Options, Prepared, prepare
 from adapterstilts.runner.site import Site, compute_threads
 from adapterstilts.runner.walk import Outcome, walk
@@ -284,11 +286,36 @@ def test_too_many_threads_are_refused(
         compute_threads(Options(workers=workers, threads=threads))
 
 
+def test_a_cluster_has_its_own_number_of_workers() -> None:
+    with pytest.raises(UsageError, match="leave it out: a cluster runs as many stages as it has room for"):
+        compute_threads(Options(executor="ray", workers=2))
+
+
 def test_each_worker_has_a_device(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
     site = dataclasses.replace(Site.of(prepared_of(recipe, tmp_path)), device="cuda")
     with closing(Workers(site, 3)) as workers:
         assert [worker.device for worker in workers._all] == ["2", "5", "2"]
+
+
+def test_one_executor_serves_several_runs(recipe: Path, tmp_path: Path) -> None:
+    """As the trials of a study do, whose backbone is loaded once."""
+    methods = [["target"], ["target", "stack(reply, target)"]]
+    options = Options(store=tmp_path / "store", out=tmp_path / "out", threads=1)
+    prepared = [prepare(str(recipe), {"methods": own}, options) for own in methods]
+    started: list[str] = []
+    with closing(open_executor(prepared[0])) as executor:
+        real = executor.start
+
+        def start(work: Any, on_step: Any) -> Any:
+            started.append(work.stage.name)
+            return real(work, on_step)
+
+        executor.start = start  # type: ignore[method-assign]
+        trained = [execute(one, executor=executor).trained for one in prepared]
+        assert isinstance(executor, Here)
+        assert executor._context._backbone is not None
+    assert (trained, len(started)) == ([2, 3], 5)
 
 
 def test_a_tracker_that_cannot_be_sent_is_refused(recipe: Path, tmp_path: Path) -> None:
