@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from adapterstilts.errors import (
@@ -130,31 +131,35 @@ class _Walker:
 
     def _act(self) -> bool:
         """End or start the first stage that can be; return whether there was one."""
-        return any(self._settle(stage) or self._start(stage) for stage in self.order.ready())
+        has_room = len(self.under_way) < self.executor.slots
+        return any(self._settle(stage) or (has_room and self._start(stage)) for stage in self.order.ready())
 
     def _settle(self, stage: Stage) -> bool:
         """End a stage that is there or cannot run."""
         if stage.key not in self.missing:
-            self.order.take(stage)
-            self._end(stage, "cached", 0.0, {})
+            self._settle_as(stage, "cached")
         elif any(self.outcome.status[parent] in ("failed", "skipped") for parent in stage.inputs.values()):
-            self.order.take(stage)
-            self._end(stage, "skipped", 0.0, {}, "a stage that it needs failed")
+            self._settle_as(stage, "skipped", why="a stage that it needs failed")
         else:
             return False
         return True
 
+    def _settle_as(
+        self, stage: Stage, status: Status, results: Mapping[str, Any] = MappingProxyType({}), why: str = ""
+    ) -> None:
+        self.order.take(stage)
+        self._end(stage, status, 0.0, results, why)
+
     # ---- running
 
     def _start(self, stage: Stage) -> bool:
-        """Start a stage if there is room and nobody else is at it, or end it if somebody else has made it."""
-        if len(self.under_way) >= self.executor.slots or time.monotonic() < self.next_look.get(stage.key, 0):
+        """Start a stage if nobody else is at it, or end it if somebody else has made it."""
+        if time.monotonic() < self.next_look.get(stage.key, 0):
             return False
         self._check_stop(stage)
         there = already_made(self.context.store, stage, self.missing[stage.key])
         if there is not None:
-            self.order.take(stage)
-            self._end(stage, "cached", 0.0, there.record.results)
+            self._settle_as(stage, "cached", results=there.record.results)
             return True
         after = self.context.store.ended(stage.key)
         if after is None:

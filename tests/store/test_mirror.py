@@ -143,7 +143,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket of a local S3 server."""
     for package in ("s3fs", "moto", "flask"):
         if find_spec(package) is None:
-            pytest.skip(f"{package} is not installed; pip install '.[test]'")
+            pytest.skip(f"{package} is not installed; pip install 'adapterstilts[distributed]'")
     port = 5500 + os.getpid() % 400
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "moto.server", "-p", str(port)],
