@@ -52,6 +52,14 @@ def has_cuda() -> bool:
     return built and not hidden and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
+def cuda_devices() -> list[str]:
+    """Return the names by which ``CUDA_VISIBLE_DEVICES`` can choose among the devices that this process may use."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
+    return [str(n) for n in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+
+
 def auto_precision(device: str) -> str:
     """Return what ``precision: auto`` means: ``bf16`` where the device computes it natively, else ``fp32``."""
     return "bf16" if device == "cuda" or cpu_flags() & _BF16_FLAGS else "fp32"

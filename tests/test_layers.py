@@ -49,7 +49,8 @@ FENCES: dict[str, set[str]] = {
     "bitsandbytes": {"model"},
     "datasets": {"data"},
     "huggingface_hub": {"hub", "model"},
-    "ray": {"runner"},
+    "ray": {"runner.cluster"},
+    "fsspec": {"store.mirror"},
     "optuna": {"search"},
 }
 PRINTERS = {"cli"}

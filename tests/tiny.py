@@ -395,16 +395,15 @@ class Listener:
         self.ended: dict[str, str] = {}
         self.why: dict[str, str] = {}
         self.first: dict[str, int] = {}
-        self._name = ""
 
     def stage_started(self, stage: Any, number: int, count: int) -> None:
-        self._name = stage.name
+        pass
 
     def stage_waiting(self, stage: Any) -> None:
         self.why[stage.name] = "waiting"
 
-    def step(self, step: int, steps: int, loss: float, rate: float) -> None:
-        self.first.setdefault(self._name, step)
+    def step(self, stage: Any, step: int, steps: int, loss: float, rate: float) -> None:
+        self.first.setdefault(stage.name, step)
 
     def stage_ended(self, stage: Any, status: str, seconds: float, results: Any, why: str) -> None:
         self.ended[stage.name], self.why[stage.name] = status, why

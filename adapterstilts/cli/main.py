@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
 import traceback
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from adapterstilts import __version__
+from adapterstilts.cli.signals import interrupt_on_request
 from adapterstilts.errors import AdapterStiltsError, Fault, Interrupted
 
 _NOUNS = {
@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
         130 interrupted.
     """
     # A terminated run stops as an interrupted one does: with a checkpoint, to be resumed.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_request()
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
         result: Any = cli.main(arguments, standalone_mode=False)

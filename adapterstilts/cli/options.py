@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from adapterstilts.runner.prepare import Options
+from adapterstilts.store.store import LEASE_SECONDS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +32,9 @@ offline_option = click.option("--offline", is_flag=True, help="Open no connectio
 
 _RUN_OPTIONS = [
     store_option,
+    click.option(
+        "--mirror", metavar="URL", help="Second home of the store, for machines that share no folder."
+    ),
     click.option("--out", type=_PATH, help="Folder of results. [default: runs/RECIPE]"),
     data_option,
     device_option,
@@ -49,7 +53,32 @@ _RUN_OPTIONS = [
         is_flag=True,
         help="Compute layers again for their gradients: less memory, more time, the same bits.",
     ),
-    click.option("--threads", type=click.IntRange(1), help="Threads that compute. [default: all cores]"),
+    click.option(
+        "--lease-seconds",
+        type=click.FloatRange(0, min_open=True),
+        default=LEASE_SECONDS,
+        show_default=True,
+        help="Silence after which other processes on the same store take over a stage.",
+    ),
+    click.option(
+        "--executor",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Where stages run.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Stages side by side, a process each.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1),
+        help="Threads that compute a stage. [default: all cores, divided by the workers]",
+    ),
     click.option(
         "--checkpoint-seconds",
         type=click.FloatRange(0),
@@ -73,6 +102,7 @@ def as_options(given: dict[str, Any]) -> Options:
     """Return the `Options` among a command's arguments."""
     return Options(
         store=given["store"],
+        mirror=given["mirror"],
         out=given["out"],
         data_dir=given["data_dir"],
         device=given["device"],
@@ -81,9 +111,12 @@ def as_options(given: dict[str, Any]) -> Options:
         force=tuple(given["force"]),
         keep=given["keep"],
         max_hours=given["max_hours"],
+        executor=given["executor"],
+        workers=given["workers"],
         threads=given["threads"],
         checkpointing=given["checkpointing"],
         checkpoint_seconds=given["checkpoint_seconds"],
+        lease_seconds=given["lease_seconds"],
     )
 
 

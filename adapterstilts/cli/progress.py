@@ -29,29 +29,28 @@ class Progress:
         self._count = count
         self._number = 0
         self._live = sys.stderr.isatty()
-        self._shown = self._started = time.monotonic()
-        self._name = ""
+        self._shown = time.monotonic()
+        self._started: dict[str, float] = {}
 
     def stage_started(self, stage: Stage, number: int, count: int) -> None:
         """Print the stage's name."""
-        self._name, self._started = stage.name, time.monotonic()
-        self._shown = self._started
+        self._shown = self._started[stage.key] = time.monotonic()
         if not self._live and stage.spec.kind not in ("evaluate", "average"):
             click.echo(f"[{number}/{count}] {stage.name} ...", err=True)
 
     def stage_waiting(self, stage: Stage) -> None:
         """Print that another process is at it."""
-        click.echo(f"{stage.name}: another process is at it; waiting", err=True)
+        click.echo(f"{stage.name}: another process is at it; going on with others", err=True)
 
-    def step(self, step: int, steps: int, loss: float, rate: float) -> None:
+    def step(self, stage: Stage, step: int, steps: int, loss: float, rate: float) -> None:
         """Print step, loss, examples a second and time left, now and then."""
         now = time.monotonic()
         if now - self._shown < (_LIVE_SECONDS if self._live else _PLAIN_SECONDS):
             return
         self._shown = now
-        left = time_text((now - self._started) / step * (steps - step))
+        left = time_text((now - self._started[stage.key]) / step * (steps - step))
         shown = "" if math.isnan(loss) else f", loss {loss:.3f}, {rate:.0f} examples/s"
-        text = f"{self._name}: step {step}/{steps}{shown}, {left} left"
+        text = f"{stage.name}: step {step}/{steps}{shown}, {left} left"
         if self._live:
             click.echo(f"\r\x1b[K{text[:110]}", nl=False, err=True)
         else:

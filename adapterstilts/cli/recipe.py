@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Any
 
 import click
 
 from adapterstilts.cli.options import as_options, print_json, run_options
+from adapterstilts.cli.signals import stop_on_request
 from adapterstilts.cli.table import echo_table, size_text, time_text
 from adapterstilts.errors import Fault, UsageError
 
@@ -145,31 +145,10 @@ def run(recipe: str, overrides: tuple[str, ...], track: str | None, **given: Any
 
         trackers.append(TensorBoard(prepared.out / "tensorboard"))
     progress = Progress(len(prepared.plan.stages))
-    with _stop_on_request() as stop:
+    with stop_on_request() as stop:
         finished = execute(prepared, progress, trackers=trackers, stop=stop)
     _print_run(finished, as_json=given["as_json"])
     finished.raise_failures()
-
-
-class _stop_on_request:  # noqa: N801 - reads as a verb where it is used
-    """Turn the first Ctrl-C or SIGTERM into a question that the loop asks; a second one ends at once."""
-
-    def __enter__(self) -> Any:
-        self._asked = False
-        self._before = {
-            number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return lambda: self._asked
-
-    def _ask(self, _number: int, _frame: Any) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
-        click.echo("\nstopping after this step; once more ends at once", err=True)
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 def _print_run(finished: Any, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from adapterstilts.runner.estimate import Throughput
 from adapterstilts.runner.missing import release_all
 from adapterstilts.runner.overlaps import overlaps
 from adapterstilts.runner.planfile import PLAN_FILE, plan_data
-from adapterstilts.runner.prepare import Prepared, local_backbone
+from adapterstilts.runner.prepare import Prepared
 from adapterstilts.runner.reporter import Reporter, Silent
 from adapterstilts.runner.reporting import report
 from adapterstilts.runner.resolved import write_resolved
@@ -36,7 +37,9 @@ from adapterstilts.store.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from adapterstilts.runner.executor import Executor
     from adapterstilts.runner.walk import Outcome
+    from adapterstilts.stages.context import Context
     from adapterstilts.training.tracking import Tracker
 
 
@@ -140,6 +143,7 @@ def execute(
     *,
     trackers: Sequence[Tracker] = (),
     stop: Callable[[], bool] = lambda: False,
+    executor: Executor | None = None,
 ) -> Run:
     """Run the missing stages and write the results.
 
@@ -148,6 +152,8 @@ def execute(
         reporter: told of progress.
         trackers: listeners of training curves.
         stop: asked after every step; True ends the run, resumable.
+        executor: from `open_executor` of a recipe with the same surroundings, to be used for several runs; one is made
+            for this run by default.
 
     Returns:
         The run; stages that failed are in its `errors`.
@@ -157,7 +163,7 @@ def execute(
         AdapterStiltsError: when the data, the backbone, the store or the disk fails.
     """
     reporter = reporter or Silent()
-    outcome = _walk(prepared, reporter, trackers, stop)
+    outcome = _walk(prepared, reporter, trackers, stop, executor)
     # Only now, so that a run refused for its data leaves nothing half-written.
     _write_out(prepared)
     if outcome is None or not outcome.errors:
@@ -172,39 +178,59 @@ def execute(
 
 
 def _walk(
-    prepared: Prepared, reporter: Reporter, trackers: Sequence[Tracker], stop: Callable[[], bool]
+    prepared: Prepared,
+    reporter: Reporter,
+    trackers: Sequence[Tracker],
+    stop: Callable[[], bool],
+    executor: Executor | None,
 ) -> Outcome | None:
     """Run what is missing; None when nothing is, so that torch need not be imported."""
     if not prepared.missing:
         for stage in prepared.plan.stages.values():
             reporter.stage_ended(stage, "cached", 0.0, {}, "")
         return None
-    import torch
-
-    from adapterstilts.machine import cores, reuse_freed_memory
+    from adapterstilts.runner.site import Site
     from adapterstilts.runner.walk import walk
-    from adapterstilts.stages.context import Context
 
     options = prepared.options
-    threads = options.threads or cores()
-    torch.set_num_threads(threads)
-    reuse_freed_memory()
     ends = time.monotonic() + options.max_hours * 3600 if options.max_hours else None
-    context = Context(
-        store=prepared.store,
-        roots=prepared.roots,
-        device=torch.device(prepared.device),
-        threads=threads,
-        backbone_folder=local_backbone(prepared.recipe),
-        pretrained={one.content: one.folder for one in prepared.pretrained.values()},
-        trusted=[one.content for one in prepared.pretrained.values() if one.allow_pickle],
-        checkpointing=options.checkpointing,
-        offline=options.offline,
-        checkpoint_seconds=options.checkpoint_seconds,
-        stop=lambda: stop() or (ends is not None and time.monotonic() >= ends),
-        trackers=trackers,
+    context = Site.of(prepared, trackers).open(
+        lambda: stop() or (ends is not None and time.monotonic() >= ends)
     )
-    return walk(prepared.plan, prepared.missing, context, _Measuring(reporter, prepared), keep=options.keep)
+    measuring = _Measuring(reporter, prepared)
+    with ExitStack() as stack:
+        if executor is None:
+            executor = open_executor(prepared, trackers, context)
+            stack.callback(executor.close)
+        return walk(prepared.plan, prepared.missing, context, measuring, keep=options.keep, executor=executor)
+
+
+def open_executor(
+    prepared: Prepared, trackers: Sequence[Tracker] = (), context: Context | None = None
+) -> Executor:
+    """Return what runs the stages of a prepared recipe, and of all others with its surroundings; to be closed.
+
+    Args:
+        prepared: whose options say where stages run.
+        trackers: listeners of training curves.
+        context: of this process, where stages run here.
+
+    Raises:
+        UsageError: when workers would share cores.
+        EnvironmentFault: when Ray is not installed, or no node has room for a stage.
+    """
+    from adapterstilts.runner.executor import Here
+    from adapterstilts.runner.site import Site
+    from adapterstilts.runner.workers import Workers
+
+    site = Site.of(prepared, trackers)
+    if prepared.options.executor == "ray":
+        from adapterstilts.runner.cluster import OnRay
+
+        return OnRay(site)
+    if prepared.options.workers > 1:
+        return Workers(site, prepared.options.workers)
+    return Here(context or site.open(lambda: False))
 
 
 class _Measuring:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from adapterstilts.backbones import KNOWN, PACKAGE_PREFIX, local_model
 from adapterstilts.data.load import check_split
@@ -31,7 +31,8 @@ from adapterstilts.runner.missing import missing_stages
 from adapterstilts.runner.pins import pin, read_pins, resolve_pins
 from adapterstilts.runner.pretrained import Pretrained, find_pretrained, pretrained_faults
 from adapterstilts.specs import BackboneSpec, Precision
-from adapterstilts.store.store import Store, default_root
+from adapterstilts.store.mirror import open_store
+from adapterstilts.store.store import LEASE_SECONDS, Store, default_root
 from adapterstilts.tasks.spec import Split
 
 
@@ -41,6 +42,7 @@ class Options:
 
     Attributes:
         store: the store's root; default ``$ADAPTERSTILTS_STORE``, else ``~/.adapterstilts``.
+        mirror: URL of the store's second home, for machines that share no folder.
         out: where results go; default ``runs/<recipe name>``.
         data_dir: where relative data paths are looked for after the recipe's folder.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -50,12 +52,16 @@ class Options:
         keep: whether whole models keep their weights.
         max_hours: stop cleanly after so many hours.
         checkpoint_seconds: time between two checkpoints.
-        threads: torch's threads; default all cores of the process.
+        lease_seconds: silence after which other processes on the same store take over a stage.
+        executor: ``local`` or ``ray``.
+        workers: stages side by side on this machine; a Ray cluster has as many as it has room for.
+        threads: torch's threads; default all cores of the process, divided by the workers.
         checkpointing: whether training computes the inside of a layer again for its gradient, which saves memory, takes
             time, and changes no bit.
     """
 
     store: Path | None = None
+    mirror: str | None = None
     out: Path | None = None
     data_dir: Path | None = None
     device: str = "auto"
@@ -65,6 +71,9 @@ class Options:
     keep: bool = False
     max_hours: float | None = None
     checkpoint_seconds: float = 60.0
+    lease_seconds: float = LEASE_SECONDS
+    executor: Literal["local", "ray"] = "local"
+    workers: int = 1
     threads: int | None = None
     checkpointing: bool = False
 
@@ -142,7 +151,7 @@ def prepare(
     )
     plan = make_plan(recipe, surroundings)
     _check_forced(plan, options.force)
-    store = Store(options.store_root)
+    store = open_store(options.store_root, options.mirror, options.lease_seconds)
     missing = missing_stages(plan, store, options.force)
     return Prepared(recipe, plan, store, out, roots, device, precision, options, missing, pretrained)
 

@@ -17,10 +17,10 @@ class Reporter(Protocol):
         """A stage is about to run."""
 
     def stage_waiting(self, stage: Stage) -> None:
-        """Another process is at this stage; the walk waits for it."""
+        """Another process is at this stage; the walk goes on with others and comes back to it."""
 
-    def step(self, step: int, steps: int, loss: float, rate: float) -> None:
-        """A step of the running stage is done; `rate` is in examples a second."""
+    def step(self, stage: Stage, step: int, steps: int, loss: float, rate: float) -> None:
+        """A step of a running stage is done; `rate` is in examples a second. Any thread may say so."""
 
     def stage_ended(
         self, stage: Stage, status: Status, seconds: float, results: Mapping[str, Any], why: str
@@ -37,7 +37,7 @@ class Silent:
     def stage_waiting(self, stage: Stage) -> None:
         """Say nothing."""
 
-    def step(self, step: int, steps: int, loss: float, rate: float) -> None:
+    def step(self, stage: Stage, step: int, steps: int, loss: float, rate: float) -> None:
         """Say nothing."""
 
     def stage_ended(

@@ -1,15 +1,19 @@
 """Walk a plan: skip what the store has, run what it has not, say why.
 
 A stage that fails takes only its dependants with it. A fault of the machine (backbone, store, disk) or a request
-to stop ends the walk, because every later stage would meet it too.
+to stop ends the walk, because every later stage would meet it too. A stage that another process is at is passed
+over for others that are ready, and waited for only when nothing else is.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from adapterstilts.errors import (
@@ -21,12 +25,16 @@ from adapterstilts.errors import (
     StoreError,
 )
 from adapterstilts.recipe.plan import Plan, Stage
-from adapterstilts.runner.missing import ABSENT, KEPT, release
+from adapterstilts.runner.attempt import Ending, Work, already_made
+from adapterstilts.runner.executor import Executor, Here
+from adapterstilts.runner.missing import release
+from adapterstilts.runner.order import Order
 from adapterstilts.runner.reporter import Reporter, Status
-from adapterstilts.stages import STAGES
 from adapterstilts.stages.context import Context
-from adapterstilts.store.digest import canonical
-from adapterstilts.store.store import Artifact, Description
+
+# Between two looks at stages that others are at, and at requests to stop.
+_LOOK_SECONDS = 0.5
+_ENDS_ALL = (Interrupted, EnvironmentFault, StoreError)
 
 
 @dataclass
@@ -34,7 +42,7 @@ class Outcome:
     """What became of the stages.
 
     Attributes:
-        status: key -> status, in the order of the plan.
+        status: key -> status, in the order in which they ended.
         errors: the errors that stages failed with.
     """
 
@@ -64,9 +72,15 @@ def preflight(plan: Plan, missing: Collection[str], context: Context) -> None:
 
 
 def walk(
-    plan: Plan, missing: Mapping[str, str], context: Context, reporter: Reporter, *, keep: bool = False
+    plan: Plan,
+    missing: Mapping[str, str],
+    context: Context,
+    reporter: Reporter,
+    *,
+    keep: bool = False,
+    executor: Executor | None = None,
 ) -> Outcome:
-    """Run what is missing, in the plan's order.
+    """Run what is missing; one stage at a time runs in the plan's order.
 
     Args:
         plan: what is wanted.
@@ -74,6 +88,7 @@ def walk(
         context: store, data, device.
         reporter: told of everything.
         keep: whether whole models keep their weights.
+        executor: runs the stages; in this process by default.
 
     Raises:
         EnvironmentFault: when the backbone or the device fails.
@@ -81,10 +96,7 @@ def walk(
         Interrupted: when asked to stop; what is done is kept.
     """
     preflight(plan, missing, context)
-    walker = _Walker(plan, context, reporter, missing, keep)
-    for number, stage in enumerate(plan.stages.values(), 1):
-        walker.visit(stage, number)
-    return walker.outcome
+    return _Walker(plan, context, reporter, missing, keep, executor or Here(context)).walk()
 
 
 @dataclass
@@ -94,71 +106,128 @@ class _Walker:
     reporter: Reporter
     missing: Mapping[str, str]
     keep: bool
+    executor: Executor
     outcome: Outcome = field(default_factory=Outcome)
     readers: Counter[str] = field(default_factory=Counter)
+    under_way: dict[Future[Ending], Stage] = field(default_factory=dict)
+    next_look: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.context.progress = self.reporter.step
+        self.order = Order(self.plan)
+        self.number = {key: number for number, key in enumerate(self.plan.stages, 1)}
         for key in self.missing:
             self.readers.update(set(self.plan.stages[key].inputs.values()))
 
-    def visit(self, stage: Stage, number: int) -> None:
+    def walk(self) -> Outcome:
+        """Run until every stage has ended."""
+        while self.order.is_open:
+            while self._act():
+                pass
+            if self.under_way:
+                self._collect()
+            elif self.order.is_open:
+                self._wait()
+        return self.outcome
+
+    def _act(self) -> bool:
+        """End or start the first stage that can be; return whether there was one."""
+        has_room = len(self.under_way) < self.executor.slots
+        return any(self._settle(stage) or (has_room and self._start(stage)) for stage in self.order.ready())
+
+    def _settle(self, stage: Stage) -> bool:
+        """End a stage that is there or cannot run."""
         if stage.key not in self.missing:
-            self._end(stage, "cached", 0.0, {})
-        elif any(
-            self.outcome.status.get(parent) in ("failed", "skipped") for parent in stage.inputs.values()
-        ):
-            self._end(stage, "skipped", 0.0, {}, "a stage that it needs failed")
+            self._settle_as(stage, "cached")
+        elif any(self.outcome.status[parent] in ("failed", "skipped") for parent in stage.inputs.values()):
+            self._settle_as(stage, "skipped", why="a stage that it needs failed")
         else:
-            self._attempt(stage, number)
-        self._release(stage)
+            return False
+        return True
 
-    def _attempt(self, stage: Stage, number: int) -> None:
+    def _settle_as(
+        self, stage: Stage, status: Status, results: Mapping[str, Any] = MappingProxyType({}), why: str = ""
+    ) -> None:
+        self.order.take(stage)
+        self._end(stage, status, 0.0, results, why)
+
+    # ---- running
+
+    def _start(self, stage: Stage) -> bool:
+        """Start a stage if nobody else is at it, or end it if somebody else has made it."""
+        if time.monotonic() < self.next_look.get(stage.key, 0):
+            return False
+        self._check_stop(stage)
+        there = already_made(self.context.store, stage, self.missing[stage.key])
+        if there is not None:
+            self._settle_as(stage, "cached", results=there.record.results)
+            return True
+        after = self.context.store.ended(stage.key)
+        if after is None:
+            self._pass_over(stage)
+            return False
+        self.reporter.stage_started(stage, self.number[stage.key], len(self.plan.stages))
+        self.order.take(stage)
+        work = Work(stage, self.missing[stage.key], self.keep, after)
+        self.under_way[self.executor.start(work, functools.partial(self.reporter.step, stage))] = stage
+        return True
+
+    def _collect(self) -> None:
+        """Wait for stages to end, and tell what became of them."""
+        finished, _ = wait(self.under_way, _LOOK_SECONDS, FIRST_COMPLETED)
+        if not finished and self.context.stop():
+            self.executor.stop()
+        for future in finished:
+            self._take_in(self.under_way.pop(future), future.result())
+
+    def _take_in(self, stage: Stage, ending: Ending) -> None:
+        if ending.status == "busy":
+            self.order.give_back(stage)
+            self._pass_over(stage)
+        elif ending.error is None:
+            assert ending.status != "failed"
+            self._end(stage, ending.status, ending.seconds, ending.results)
+        elif isinstance(ending.error, _ENDS_ALL):
+            self._end_all(ending.error)
+        else:
+            self._fail(stage, ending.error, ending.seconds)
+
+    def _end_all(self, error: BaseException) -> None:
+        """Let the other stages write their checkpoints, and raise the error."""
+        self.executor.stop()
+        wait(self.under_way)
+        raise error
+
+    def _wait(self) -> None:
+        """Let time pass: other processes are at all stages that are ready."""
+        time.sleep(_LOOK_SECONDS)
+        self._check_stop(next(self.order.ready()))
+
+    def _check_stop(self, stage: Stage) -> None:
         if self.context.stop():
-            raise Interrupted(Fault(stage.name, "stopped before it", "run the same command again to go on"))
-        self.reporter.stage_started(stage, number, len(self.plan.stages))
-        started = time.monotonic()
-        try:
-            artifact, ran = self._run(stage)
-        except (Interrupted, EnvironmentFault, StoreError):
-            raise
-        except AdapterStiltsError as error:
-            self._fail(stage, error, str(error), started)
-        except Exception as error:  # noqa: BLE001 - whatever a stage raises must not end the independent ones
-            self._fail(stage, error, f"{type(error).__name__}: {error}", started)
-        else:
-            self._end(stage, "done" if ran else "cached", time.monotonic() - started, artifact.record.results)
+            self._end_all(
+                Interrupted(Fault(stage.name, "stopped before it", "run the same command again to go on"))
+            )
 
-    def _run(self, stage: Stage) -> tuple[Artifact, bool]:
-        store = self.context.store
-        with store.lock(stage.key, lambda: self.reporter.stage_waiting(stage)):
-            there = store.find(stage.key)
-            if there is not None and self.missing[stage.key] == ABSENT:
-                return there, False  # another process made it meanwhile
-            with store.workspace(stage.key) as workspace:
-                results = STAGES[stage.spec.kind](stage, self.context, workspace)
-                description = Description(
-                    name=stage.name,
-                    spec=canonical(stage.spec),
-                    inputs=stage.inputs,
-                    results=results,
-                    provenance={
-                        **self.context.provenance(getattr(stage.spec, "numerics", None)),
-                        "why_library": stage.why_library,
-                        KEPT: self.keep,
-                    },
-                )
-                return store.publish(stage.key, workspace, description), True
+    def _pass_over(self, stage: Stage) -> None:
+        """Look at a stage that another process is at again later."""
+        if stage.key not in self.next_look:
+            self.reporter.stage_waiting(stage)
+        self.next_look[stage.key] = time.monotonic() + _LOOK_SECONDS
 
-    def _fail(self, stage: Stage, error: Exception, text: str, started: float) -> None:
+    # ---- endings
+
+    def _fail(self, stage: Stage, error: BaseException, seconds: float) -> None:
         self.outcome.errors.append(error)
-        self._end(stage, "failed", time.monotonic() - started, {}, text)
+        text = str(error) if isinstance(error, AdapterStiltsError) else f"{type(error).__name__}: {error}"
+        self._end(stage, "failed", seconds, {}, text)
 
     def _end(
         self, stage: Stage, status: Status, seconds: float, results: Mapping[str, Any], why: str = ""
     ) -> None:
         self.outcome.status[stage.key] = status
+        self.order.end(stage)
         self.reporter.stage_ended(stage, status, seconds, results, why)
+        self._release(stage)
 
     def _release(self, stage: Stage) -> None:
         """Let the weights of whole models go after the last stage that reads them."""

@@ -1,4 +1,4 @@
-"""A content-addressed folder of artifacts: find, lock, stage, publish atomically.
+"""A content-addressed folder of artifacts: find, lease, stage, publish atomically.
 
 Layout below the root::
 
@@ -7,7 +7,7 @@ Layout below the root::
     checkpoints/<key>/                                         mid-stage state, for resuming
     aside/<key>.<unique>/                                      what a forced run replaced
     cache/                                                     evictable, derived
-    locks/<key>.lock
+    leases/<key>/<generation>                              who is at a stage; see `adapterstilts.store.lease`
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from adapterstilts import killpoints
 from adapterstilts.errors import Fault, StoreError, UsageError
 from adapterstilts.store.digest import digest_file
+from adapterstilts.store.lease import Lease, Leases
 from adapterstilts.store.record import RECORD_NAME, Record, StoredFile, read_record
 
 ROOT_VARIABLE = "ADAPTERSTILTS_STORE"
+# Silence after which another machine's process is given up.
+LEASE_SECONDS = 60.0
 _SHORTEST_PREFIX = 4
 # What lies in the cache beside folders: measured figures, and hidden states, half of one included.
 _DERIVED = (".json", ".npy", ".part")
@@ -70,15 +71,17 @@ class Store:
 
     Args:
         root: created when missing.
+        lease_seconds: silence after which other processes may take over a stage that is run from here.
 
     Raises:
         StoreError: when the folder cannot be made or written.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, lease_seconds: float = LEASE_SECONDS) -> None:
         self.root = root
+        self._leases = Leases(root / "leases", lease_seconds)
         with _disk_faults(root):
-            for folder in ("artifacts", "staging", "checkpoints", "cache", "locks"):
+            for folder in ("artifacts", "staging", "checkpoints", "cache", "leases"):
                 (root / folder).mkdir(parents=True, exist_ok=True)
 
     @property
@@ -137,17 +140,20 @@ class Store:
             )
         return self.get(matches[0])
 
-    @contextlib.contextmanager
-    def lock(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold the one lock on `key`; call `waiting` once when another process has it."""
-        lock = FileLock(str(self.root / "locks" / f"{key}.lock"))
-        if not _acquired(lock):
-            waiting()
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+    def lease(self, key: str, after: int | None = None) -> Lease | None:
+        """Take the one lease on `key`, a context in which it is kept; None while another process has it.
+
+        Args:
+            key: of the stage.
+            after: what `ended` has returned to another process of the same run.
+        """
+        with _disk_faults(self.root / "leases"):
+            return self._leases.take(key, after)
+
+    def ended(self, key: str) -> int | None:
+        """Return the last lease's number once it has ended, 0 if there was none, and None while `key` is held."""
+        with _disk_faults(self.root / "leases"):
+            return self._leases.ended(key)
 
     @contextlib.contextmanager
     def workspace(self, key: str) -> Iterator[Path]:
@@ -161,10 +167,17 @@ class Store:
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
-    def publish(self, key: str, workspace: Path, description: Description) -> Artifact:
+    def publish(
+        self, key: str, workspace: Path, description: Description, *, again: bool = False
+    ) -> Artifact:
         """Make the workspace the artifact `key`: record last, then one rename.
 
-        An artifact that is already there (a forced run) is set aside, never overwritten.
+        Args:
+            key: of the stage.
+            workspace: from `workspace`.
+            description: of what is in it.
+            again: whether an artifact that is already there is set aside for this one. Otherwise it stays: a key
+                stands for one content, so that whoever comes second has nothing to add.
         """
         record = Record(
             key=key,
@@ -178,19 +191,25 @@ class Store:
         with _disk_faults(self.path(key)):
             _write_synced(workspace / RECORD_NAME, record.to_json())
             killpoints.reach("before_rename")
-            self._swap_in(workspace, key)
+            self.move_in(workspace, key, again=again)
             killpoints.reach("after_rename")
             shutil.rmtree(self.checkpoint(key), ignore_errors=True)
-        return Artifact(self.path(key), record)
+        return self.get(key)
 
-    def _swap_in(self, workspace: Path, key: str) -> None:
+    def move_in(self, workspace: Path, key: str, *, again: bool = False) -> None:
+        """Make a workspace that has its record the artifact `key`; see `publish`."""
         final = self.path(key)
         final.parent.mkdir(parents=True, exist_ok=True)
-        if final.exists():
+        if final.exists() and (again or not (final / RECORD_NAME).is_file()):
             aside = self.root / "aside"
             aside.mkdir(exist_ok=True)
             os.replace(final, aside / f"{key}.{uuid.uuid4().hex[:8]}")
-        os.replace(workspace, final)
+        try:
+            # A folder that is not empty is never replaced by a rename.
+            workspace.rename(final)
+        except OSError:
+            if again or not (final / RECORD_NAME).is_file():
+                raise
         _sync_folder(final.parent)
 
     def drop(self, key: str, names: tuple[str, ...]) -> None:
@@ -219,7 +238,7 @@ class Store:
     def collect_garbage(self, *, cache: bool = False) -> list[Path]:
         """Remove what no artifact needs: abandoned workspaces, used checkpoints, what was set aside.
 
-        A workspace whose stage is being run now (its lock is held) is left alone.
+        A workspace whose stage may be run now (its lease is held) is left alone.
 
         Args:
             cache: whether derived data go as well, which are made again when they are needed.
@@ -231,7 +250,7 @@ class Store:
         for path in [*(self.root / "staging").glob("*"), *(self.root / "checkpoints").glob("*")]:
             key = path.name.split(".")[0]
             leftover = path.parent.name == "staging" or self.find(key) is not None
-            if leftover and self._is_idle(key):
+            if leftover and self._leases.is_free(key):
                 removed.append(path)
         removed += (self.root / "aside").glob("*")
         if cache:
@@ -241,24 +260,10 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+        for folder in (self.root / "leases").glob("*"):
+            if self.find(folder.name) is not None and self._leases.is_free(folder.name):
+                self._leases.forget(folder.name)
         return removed
-
-    def _is_idle(self, key: str) -> bool:
-        lock = FileLock(str(self.root / "locks" / f"{key}.lock"))
-        if not _acquired(lock):
-            return False
-        lock.release()
-        return True
-
-
-def _acquired(lock: FileLock) -> bool:
-    """Take a lock if it is free now."""
-    with _disk_faults(Path(lock.lock_file)):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return False
-    return True
 
 
 def _list_files(folder: Path) -> dict[str, StoredFile]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,8 @@ def save_checkpoint(
         "generators": _generators(),
         "progress": {**vars(progress), "best": None if progress.best is None else vars(progress.best)},
     }
-    temporary = folder / f"{_FILE}.part"
+    # A name of its own: a process that was given up and goes on after all may still be at an older one.
+    temporary = folder / f"{_FILE}.{uuid.uuid4().hex[:8]}.part"
     torch.save(state, temporary)
     killpoints.reach("checkpoint_write")
     os.replace(temporary, folder / _FILE)
@@ -74,7 +76,9 @@ def save_checkpoint(
 def load_checkpoint(
     folder: Path, parameters: Mapping[str, nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> Progress | None:
-    """Put a saved state back in place; None when there is none to go on from."""
+    """Put a saved state back in place; None when there is none to go on from. What was left half-written goes."""
+    for left in folder.glob(f"{_FILE}*.part"):
+        left.unlink(missing_ok=True)
     path = folder / _FILE
     if not path.is_file():
         return None

@@ -458,7 +458,7 @@ def test_a_time_limit_is_code_130(cli: Command, quick: tuple[object, ...]) -> No
 # ---- signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_ends_any_command_with_code_130(
     cli: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
@@ -537,12 +537,16 @@ def _main(arguments: list[str]) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGTERM for another process")
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_terminated_run_goes_on(cli: Command, tmp_path: Path, long_run: list[str], times: int) -> None:
+@pytest.mark.parametrize(
+    "numbers", [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM], [signal.SIGUSR1]], ids=len
+)
+def test_a_terminated_run_goes_on(
+    cli: Command, tmp_path: Path, long_run: list[str], numbers: list[signal.Signals]
+) -> None:
     with tiny.child(_main, long_run) as process:
         wait_for_checkpoint(tmp_path, process.is_alive)
-        for _ in range(times):
-            process.terminate()
+        for number in numbers:
+            os.kill(process.pid, number)
         process.join(60)
         assert process.exitcode == 130
     check_interrupted_and_resume(cli, tmp_path, long_run)

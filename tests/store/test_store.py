@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,12 +30,14 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def publish(store: Store, key: str = KEY, files: dict[str, bytes] = FILES) -> Artifact:
+def publish(
+    store: Store, key: str = KEY, files: dict[str, bytes] = FILES, *, again: bool = False
+) -> Artifact:
     with store.workspace(key) as workspace:
         for name, content in files.items():
             (workspace / name).parent.mkdir(parents=True, exist_ok=True)
             (workspace / name).write_bytes(content)
-        return store.publish(key, workspace, DESCRIPTION)
+        return store.publish(key, workspace, DESCRIPTION, again=again)
 
 
 def below(folder: Path) -> list[str]:
@@ -201,9 +203,18 @@ def test_killed_while_it_is_forced_the_old_copy_stays(store: Store) -> None:
     assert (Store(store.root).get(KEY).path / "weights.bin").read_bytes() == b"weights"
 
 
+def test_who_publishes_second_changes_nothing(store: Store) -> None:
+    publish(store)
+    found = publish(store, files={"weights.bin": b"changed"})
+    assert below(store.path(KEY)) == ["head/config.json", "record.json", "weights.bin"]
+    assert (found.path / "weights.bin").read_bytes() == b"weights"
+    assert not list((store.root / "staging").iterdir())
+    assert store.verify() == []
+
+
 def test_publishing_again_sets_the_old_copy_aside(store: Store) -> None:
     publish(store)
-    publish(store, files={"weights.bin": b"changed"})
+    publish(store, files={"weights.bin": b"changed"}, again=True)
     assert (store.get(KEY).path / "weights.bin").read_bytes() == b"changed"
     assert below(store.path(KEY)) == ["record.json", "weights.bin"]
     (aside,) = (store.root / "aside").iterdir()
@@ -255,13 +266,13 @@ def test_dropped_files_are_gone_and_the_record_says_so(store: Store) -> None:
     assert store.get(KEY).record.dropped == ("head/config.json", "weights.bin")
 
 
-# ---- locks and garbage
+# ---- leases and garbage
 
 HOLDER = """
 import sys
 from pathlib import Path
 from adapterstilts.store.store import Store
-with Store(Path(sys.argv[1])).lock(sys.argv[2]):
+with Store(Path(sys.argv[1])).lease(sys.argv[2]):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -269,7 +280,7 @@ with Store(Path(sys.argv[1])).lock(sys.argv[2]):
 
 @pytest.fixture
 def holder(store: Store) -> Iterator[IO[str]]:
-    """Another process that holds the lock on `KEY` until a line is written to it."""
+    """Another process that holds the lease on `KEY` until a line is written to it."""
     arguments = [sys.executable, "-c", HOLDER, str(store.root), KEY]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -281,35 +292,25 @@ def holder(store: Store) -> Iterator[IO[str]]:
             process.kill()
 
 
-def test_a_lock_waits_for_the_other_process_and_says_so_once(store: Store, holder: IO[str]) -> None:
-    said: list[str] = []
-
-    def waiting() -> None:
-        said.append("waiting")
-        threading.Timer(0.1, lambda: (holder.write("\n"), holder.flush())).start()
-
-    with store.lock(KEY, waiting):
-        said.append("mine")
-    assert said == ["waiting", "mine"]
-    with store.lock(KEY, lambda: said.append("waiting again")):
-        assert said == ["waiting", "mine"]
+def test_a_lease_is_one_process_own(store: Store, holder: IO[str]) -> None:
+    assert (store.ended(KEY), store.lease(KEY)) == (None, None)
+    assert store.ended(OTHER) == 0
+    assert store.lease(OTHER) is not None
 
 
-def test_locks_on_other_keys_do_not_wait(store: Store, holder: IO[str]) -> None:
-    with store.lock(OTHER, lambda: pytest.fail("waited")):
-        pass
-
-
-def test_a_lock_ends_with_its_process(store: Store, holder: IO[str]) -> None:
+def test_a_lease_that_was_released_can_be_taken(store: Store, holder: IO[str]) -> None:
     holder.write("\n")
     holder.flush()
-    with store.lock(KEY):
-        pass
+    deadline = time.monotonic() + 30
+    while store.ended(KEY) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert store.ended(KEY) == 1
+    assert store.lease(KEY) is not None
 
 
 def test_garbage_is_what_no_artifact_needs(store: Store) -> None:
     publish(store)
-    publish(store)
+    publish(store, again=True)
     for key in (KEY, OTHER):
         store.checkpoint(key).mkdir()
     (store.root / "staging" / f"{THIRD}.deadbeef").mkdir()
@@ -325,6 +326,19 @@ def test_garbage_is_what_no_artifact_needs(store: Store) -> None:
     assert below(store.cache) == ["throughput.json"]
     assert store.verify() == []
     assert store.collect_garbage() == []
+
+
+def test_leases_go_with_the_need_for_them(store: Store, holder: IO[str]) -> None:
+    publish(store)
+    publish(store, OTHER)
+    for key in (OTHER, THIRD):
+        lease = store.lease(key)
+        assert lease is not None
+        with lease:
+            pass
+    store.collect_garbage()
+    # The first is held, and the third has no artifact yet.
+    assert {folder.name for folder in (store.root / "leases").iterdir()} == {KEY, THIRD}
 
 
 def test_the_cache_goes_only_on_request(store: Store) -> None:
@@ -365,13 +379,13 @@ def test_a_root_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
 
 
 def test_a_store_that_became_unwritable_is_a_store_error(store: Store) -> None:
-    for folder in ("staging", "locks"):
+    for folder in ("staging", "leases"):
         (store.root / folder).rmdir()
         (store.root / folder).write_bytes(b"")
     with pytest.raises(StoreError, match="--store"), store.workspace(KEY):
         pytest.fail("got a workspace")
-    with pytest.raises(StoreError, match="--store"), store.lock(KEY):
-        pytest.fail("got a lock")
+    with pytest.raises(StoreError, match="--store"):
+        store.lease(KEY)
 
 
 def test_a_place_that_cannot_be_written_is_a_store_error(store: Store) -> None:

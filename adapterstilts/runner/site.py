@@ -1,0 +1,116 @@
+"""What a process needs to run stages, as plain data that can be sent to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from adapterstilts.data.sources import DataRoots
+from adapterstilts.errors import Fault, UsageError
+from adapterstilts.machine import cores, reuse_freed_memory
+from adapterstilts.runner.prepare import Options, Prepared, local_backbone
+from adapterstilts.stages.context import Context
+from adapterstilts.store.mirror import open_store
+from adapterstilts.training.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Site:
+    """The surroundings of stages, the same in all processes of a run.
+
+    Attributes:
+        store: the store's root.
+        mirror: URL of the store's second home.
+        lease_seconds: see `Store`.
+        roots: where relative data paths start.
+        device: ``cpu`` or ``cuda``.
+        threads: torch's threads.
+        backbone_folder: see `Context`, as for all that follow.
+        pretrained: see there.
+        trusted: see there.
+        checkpointing: see there.
+        offline: see there.
+        checkpoint_seconds: see there.
+        trackers: see there.
+    """
+
+    store: Path
+    mirror: str | None
+    lease_seconds: float
+    roots: DataRoots
+    device: str
+    threads: int
+    backbone_folder: Path | None = None
+    pretrained: Mapping[str, Path] = field(default_factory=dict)
+    trusted: tuple[str, ...] = ()
+    checkpointing: bool = False
+    offline: bool = False
+    checkpoint_seconds: float = 60.0
+    trackers: tuple[Tracker, ...] = ()
+
+    @classmethod
+    def of(cls, prepared: Prepared, trackers: Sequence[Tracker] = ()) -> Site:
+        """Return the surroundings of a prepared recipe's stages.
+
+        Raises:
+            UsageError: when its workers would share cores.
+        """
+        options = prepared.options
+        return cls(
+            store=prepared.store.root.absolute(),
+            mirror=options.mirror,
+            lease_seconds=options.lease_seconds,
+            roots=prepared.roots,
+            device=prepared.device,
+            threads=compute_threads(options),
+            backbone_folder=local_backbone(prepared.recipe),
+            pretrained={one.content: one.folder for one in prepared.pretrained.values()},
+            trusted=tuple(one.content for one in prepared.pretrained.values() if one.allow_pickle),
+            checkpointing=options.checkpointing,
+            offline=options.offline,
+            checkpoint_seconds=options.checkpoint_seconds,
+            trackers=tuple(trackers),
+        )
+
+    def open(self, stop: Callable[[], bool]) -> Context:
+        """Make this process ready to run stages, and return their context.
+
+        Args:
+            stop: asked after every step.
+        """
+        torch.set_num_threads(self.threads)
+        reuse_freed_memory()
+        return Context(
+            store=open_store(self.store, self.mirror, self.lease_seconds),
+            roots=self.roots,
+            device=torch.device(self.device),
+            threads=self.threads,
+            backbone_folder=self.backbone_folder,
+            pretrained=self.pretrained,
+            trusted=self.trusted,
+            checkpointing=self.checkpointing,
+            offline=self.offline,
+            checkpoint_seconds=self.checkpoint_seconds,
+            stop=stop,
+            trackers=self.trackers,
+        )
+
+
+def compute_threads(options: Options) -> int:
+    """Return the threads of every stage: as asked for, else each worker's part of the cores.
+
+    Raises:
+        UsageError: when the workers of this machine would share cores, or are those of a cluster.
+    """
+    if options.executor == "ray" and options.workers > 1:
+        remedy = "leave it out: a cluster runs as many stages as it has room for"
+        raise UsageError(Fault("--workers", "is for this machine alone", remedy))
+    there, workers = cores(), options.workers
+    threads = options.threads or max(1, there // workers)
+    if workers > 1 and workers * threads > there:
+        what = f"{workers} workers of {threads} threads on {there} cores"
+        raise UsageError(Fault("--workers", what, "give fewer workers or --threads"))
+    return threads

@@ -1,0 +1,215 @@
+"""Independent stages side by side on this machine: one process each, one device each where there are devices."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+from adapterstilts.errors import Fault, StageFailed, UsageError
+from adapterstilts.machine import cuda_devices
+from adapterstilts.runner.attempt import Ending, Work, attempt, portable, received
+from adapterstilts.runner.site import Site
+from adapterstilts.training.loop import OnStep
+
+# Not forked from here: a fork would inherit the threads' locks and the device's state. Where it can be, each is
+# forked from a server that has imported the slow libraries and done nothing else.
+_METHOD = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
+_PROCESSES: Any = get_context(_METHOD)
+_STOP = b""
+_END_SECONDS = 10.0
+_STEP_SECONDS = 0.1
+
+
+class Workers:
+    """Runs stages in processes of this machine, each with its own device where there are several.
+
+    Args:
+        site: the stages' surroundings; `Site.of` has seen to it that the workers share no core.
+        count: number of processes.
+
+    Raises:
+        UsageError: when a tracker cannot be sent to another process.
+    """
+
+    def __init__(self, site: Site, count: int) -> None:
+        try:
+            data = pickle.dumps(site)
+        except Exception as error:
+            remedy = "use one worker, or a tracker that can be pickled"
+            raise UsageError(
+                Fault("trackers", f"cannot be sent to a worker process: {error}", remedy)
+            ) from error
+        _PROCESSES.set_forkserver_preload([__name__])
+        devices = cuda_devices() if site.device == "cuda" else []
+        self.slots = count
+        self._all = [_Worker(data, devices[n % len(devices)] if devices else None) for n in range(count)]
+        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._all:
+            self._idle.put(worker)
+        # A thread waits for each process, and passes on what it tells.
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
+
+    def start(self, work: Work, on_step: OnStep) -> Future[Ending]:
+        """Run a stage in the next free process."""
+        return self._threads.submit(self._run, work, on_step)
+
+    def _run(self, work: Work, on_step: OnStep) -> Ending:
+        worker = self._idle.get()
+        try:
+            return worker.run(work, on_step)
+        finally:
+            self._idle.put(worker)
+
+    def stop(self) -> None:
+        """Ask all processes to write their checkpoints and end their stages."""
+        for worker in self._all:
+            worker.stop()
+
+    def close(self) -> None:
+        """End all processes: at once those that are at a stage."""
+        for worker in self._all:
+            worker.end()
+        self._threads.shutdown()
+
+
+@dataclass
+class _Worker:
+    """One process, started when it is first needed, and again when it has died."""
+
+    site: bytes
+    device: str | None
+    process: Any = None
+    connection: Connection | None = None
+    asked: bool = False
+    at_work: bool = False
+    sending: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, work: Work, on_step: OnStep) -> Ending:
+        try:
+            connection = self._send(work)
+            while True:
+                data = connection.recv_bytes()
+                message = pickle.loads(data)
+                if not isinstance(message, tuple):
+                    return received(data)
+                on_step(*message)
+        except (EOFError, OSError):
+            return Ending("failed", error=self._died(work))
+        finally:
+            self.at_work = False
+
+    def _send(self, work: Work) -> Connection:
+        with self.sending:
+            self.at_work = True
+            if self.process is None:
+                self.connection, other = _PROCESSES.Pipe()
+                # It ends with us in any case; see `_serve`.
+                self.process = _PROCESSES.Process(
+                    target=_serve, args=(other, self.site, self.device), daemon=True
+                )
+                self.process.start()
+                other.close()
+            assert self.connection is not None
+            self.connection.send_bytes(pickle.dumps(work))
+            if self.asked:
+                self.connection.send_bytes(_STOP)
+            return self.connection
+
+    def _died(self, work: Work) -> StageFailed:
+        with self.sending:
+            assert self.process is not None
+            self.process.join()
+            code, self.process = self.process.exitcode, None
+        what = f"its process was ended by {signal.Signals(-code).name}" if code < 0 else "its process ended"
+        remedy = "often memory has run out: use fewer --workers; run the same command again to go on"
+        return StageFailed(Fault(work.stage.name, what, remedy))
+
+    def stop(self) -> None:
+        with self.sending, contextlib.suppress(OSError):
+            self.asked = True
+            if self.at_work and self.connection is not None:
+                self.connection.send_bytes(_STOP)
+
+    def end(self) -> None:
+        process, connection = self.process, self.connection
+        if process is None or connection is None:
+            return
+        if not self.at_work:
+            connection.close()
+            process.join(_END_SECONDS)
+        process.kill()
+        process.join()
+
+
+# ---- in the process
+
+
+def _serve(connection: Connection, site: bytes, device: str | None) -> None:
+    """Run what comes through the connection until its other end is closed, or its process has died."""
+    # Requests to stop come from the coordinator, which alone is to hear the keyboard and the batch system.
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    opened: Site = pickle.loads(site)
+    # The tokenizers' own threads.
+    os.environ["RAYON_NUM_THREADS"] = str(opened.threads)
+    line = _Line(connection)
+    context = opened.open(line.is_stopped)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            data = connection.recv_bytes()
+            if data != _STOP:
+                ending = attempt(pickle.loads(data), context, now_and_then(line.tell))
+                connection.send_bytes(portable(ending))
+
+
+@dataclass
+class _Line:
+    """The way back while a stage runs."""
+
+    connection: Connection
+    stopped: bool = False
+
+    def tell(self, step: int, steps: int, loss: float, rate: float) -> None:
+        try:
+            self.connection.send_bytes(pickle.dumps((step, steps, loss, rate)))
+        except OSError:
+            self.stopped = True
+
+    def is_stopped(self) -> bool:
+        """Whether the coordinator asks to stop, or is gone."""
+        try:
+            if self.connection.poll():
+                self.connection.recv_bytes()
+                self.stopped = True
+        except (EOFError, OSError):
+            self.stopped = True
+        return self.stopped
+
+
+def now_and_then(
+    on_step: OnStep, seconds: float = _STEP_SECONDS, clock: Callable[[], float] = time.monotonic
+) -> OnStep:
+    """Return a listener that passes on the first and the last step, and of those between at most one a time span."""
+    last = -1e9
+
+    def pass_on(step: int, steps: int, loss: float, rate: float) -> None:
+        nonlocal last
+        if step == steps or clock() - last >= seconds:
+            last = clock()
+            on_step(step, steps, loss, rate)
+
+    return pass_on
