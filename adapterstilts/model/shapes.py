@@ -56,13 +56,13 @@ def adapter_shapes(shape: BackboneShape, config: Any) -> dict[str, torch.Size]:
     """
     # Some tensors get memory and numbers for a moment, which is nothing to the process's generator.
     with torch.device("meta"), torch.random.fork_rng(devices=[]), quiet_library():
-        model = _skeleton(shape)
+        model = skeleton(shape)
         model.add_adapter("adapter", config=config)
     return {name: parameter.shape for name, parameter in marked(model, adapter_mark("adapter")).items()}
 
 
-def _skeleton(shape: BackboneShape) -> Any:
-    """Return a model of these sizes, its tensors on the device that is set."""
+def skeleton(shape: BackboneShape) -> Any:
+    """Return a model of these sizes with hardly a vocabulary, its tensors on the device that is set."""
     from adapters.models.xlm_roberta.adapter_model import XLMRobertaAdapterModel
     from transformers import XLMRobertaConfig
 
