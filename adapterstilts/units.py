@@ -81,7 +81,11 @@ class Unit:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
-        head = self.head and {"name": self.head.name, "kind": self.head.kind, "labels": list(self.head.labels)}
+        head = self.head and {
+            "name": self.head.name,
+            "kind": self.head.kind,
+            "labels": list(self.head.labels),
+        }
         return {"composition": self.composition, "adapters": dict(self.adapters), "head": head}
 
 

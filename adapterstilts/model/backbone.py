@@ -21,7 +21,7 @@ from adapterstilts.specs import BackboneSpec
 
 MODEL_TYPE = "xlm-roberta"
 _FORBIDDEN_KEYS = ("auto_map", "custom_pipelines")
-_ATTENTION_KEYS = "_attn_implementation"
+_ATTENTION_KEYS = "attn_implementation"
 
 
 @dataclass
@@ -90,6 +90,23 @@ def load_backbone(
     return Backbone(model, tokenizer, spec, device)
 
 
+def config_of(spec: BackboneSpec, folder: Path | None, *, offline: bool) -> Any:
+    """Return a backbone's cleaned configuration, without any weights.
+
+    Args:
+        spec: which one.
+        folder: where its files are, None to take them from the hub.
+        offline: whether only files that were downloaded before may be used.
+
+    Raises:
+        EnvironmentFault: when it cannot be had, or is of another architecture.
+    """
+    source = str(folder) if folder is not None else spec.model
+    options: dict[str, Any] = {} if folder else {"revision": spec.revision, "local_files_only": offline}
+    with quiet_library(), _as_fault(spec, offline):
+        return _clean_config(source, options)
+
+
 def _clean_config(source: str, options: dict[str, Any]) -> Any:
     from transformers import AutoConfig, PretrainedConfig
 
@@ -100,7 +117,7 @@ def _clean_config(source: str, options: dict[str, Any]) -> Any:
     kept = {
         name: value
         for name, value in raw.items()
-        if not name.startswith(_ATTENTION_KEYS) and name not in _FORBIDDEN_KEYS
+        if not name.lstrip("_").startswith(_ATTENTION_KEYS) and name not in _FORBIDDEN_KEYS
     }
     return AutoConfig.for_model(**kept)
 

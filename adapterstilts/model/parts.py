@@ -29,7 +29,6 @@ ADDED = re.compile(rf"\.(?:{'|'.join(HOLDERS)}|adapter_fusion_layer)\.")
 _POOL = re.compile(r"encoder\.layer\.\d+\.attention\.self\.prefix_tuning\.pool\.")
 
 
-
 def parameters_of(model: Any) -> dict[str, nn.Parameter]:
     """Return all parameters of a model, each by one name, in the model's order."""
     return {canonical_name(name): parameter for name, parameter in model.named_parameters()}

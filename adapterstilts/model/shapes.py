@@ -33,7 +33,11 @@ class BackboneShape:
 
 def shape_of(backbone: Backbone) -> BackboneShape:
     """Return the sizes of a backbone."""
-    config = backbone.model.config
+    return shape_in(backbone.model.config)
+
+
+def shape_in(config: Any) -> BackboneShape:
+    """Return the sizes in a backbone's configuration."""
     return BackboneShape(
         hidden=config.hidden_size,
         layers=config.num_hidden_layers,

@@ -190,7 +190,11 @@ def read_unit(folder: Path, unit: Unit, shape: BackboneShape, target: Path) -> B
         if unit.head.kind not in HEADS:
             raise StoreError(Fault(str(folder), f"there is no head for {unit.head.kind!r}", _REMEDY))
         _copy(
-            folder / unit.folder(unit.head.name), HEAD_FILES, own / HEAD_FOLDER, _head("head"), {"name": "head"}
+            folder / unit.folder(unit.head.name),
+            HEAD_FILES,
+            own / HEAD_FOLDER,
+            _head("head"),
+            {"name": "head"},
         )
         heads = (HeadSpec(unit.head.kind, unit.head.labels),)
     return Blueprint(unit.composition, inputs, trained=own, heads=heads)
@@ -205,12 +209,15 @@ def check_unit(folder: Path, unit: Unit, shape: BackboneShape) -> None:
     with tempfile.TemporaryDirectory() as place:
         blueprint = read_unit(folder, unit, shape, Path(place) / "unit")
         with torch.device("meta"), torch.random.fork_rng(devices=[]):
-            bare = Backbone(skeleton(shape), None, BackboneSpec("skeleton", None), torch.device("meta"))
+            unread: Any = None
+            bare = Backbone(skeleton(shape), unread, BackboneSpec("skeleton", None), torch.device("meta"))
             try:
                 with assembled(bare, blueprint):
                     pass
             except AssemblyError as error:
-                raise StoreError(*(Fault(str(folder), str(fault), _REMEDY) for fault in error.faults)) from error
+                raise StoreError(
+                    *(Fault(str(folder), str(fault), _REMEDY) for fault in error.faults)
+                ) from error
             # The library is asked to build what others have written.
             except (KeyError, ValueError, TypeError, AttributeError, AssertionError, MethodError) as error:
                 what = f"its parts cannot be built: {type(error).__name__}: {error}"

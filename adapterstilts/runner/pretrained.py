@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapterstilts.errors import AdapterStiltsError, Fault, RecipeError, UsageError
+from adapterstilts.hub.provenance import read_provenance
+from adapterstilts.hub.references import is_reference
+from adapterstilts.hub.shelf import Shelf
 from adapterstilts.methods import Family, MethodError, family_of
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.compositions import refusal_faults
@@ -104,6 +107,8 @@ def _read(where: str, section: PretrainedSection, folder: Path, root: Path) -> P
 
 
 def _folder(where: str, section: PretrainedSection, folder: Path, root: Path) -> Path:
+    if is_reference(section.path):
+        return _single_unit(where, section.path, root)
     place = folder / section.path
     if place.is_dir():
         return place
@@ -114,3 +119,13 @@ def _folder(where: str, section: PretrainedSection, folder: Path, root: Path) ->
         what = f"{artifact.record.name} in the store holds no adapter"
         raise UsageError(Fault(where, what, "`adapterstilts adapter ls` lists what does"))
     return artifact.path / _ADAPTER_FOLDER
+
+
+def _single_unit(where: str, reference: str, root: Path) -> Path:
+    placed = Shelf(root).find(reference)
+    if not read_provenance(placed.folder).unit.single:
+        what = f"{reference} is a composition of several adapters"
+        raise UsageError(
+            Fault(where, what, "methods compose single ones; predict with it, or take its parts")
+        )
+    return placed.folder

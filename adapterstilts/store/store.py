@@ -189,7 +189,7 @@ class Store:
             aside.mkdir(exist_ok=True)
             os.replace(final, aside / f"{key}.{uuid.uuid4().hex[:8]}")
         os.replace(workspace, final)
-        _sync_folder(final.parent)
+        sync_folder(final.parent)
 
     def drop(self, key: str, names: tuple[str, ...]) -> None:
         """Let files of an artifact go; the record says so first, so that no reader is misled."""
@@ -291,7 +291,7 @@ def _write_synced(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
     """Make a rename durable; only POSIX systems can open a folder for it."""
     if os.name == "posix":
         descriptor = os.open(path, os.O_RDONLY)
