@@ -104,6 +104,7 @@ def _front_matter(provenance: Provenance, facts: Facts) -> str:
             task_type=_PIPELINES.get(head.kind if head else "", "feature-extraction"),
             dataset_type=targets[score.target].task,
             dataset_name=f"{score.target} ({score.language})",
+            dataset_config=score.language,
             dataset_split=targets[score.target].split,
             metric_type=targets[score.target].metric,
             metric_name=f"{targets[score.target].metric}, as {score.method}",
@@ -167,7 +168,7 @@ def _what(provenance: Provenance, facts: Facts) -> str:
     if unit.head is not None and unit.head.labels:
         labels = f" ({', '.join(code(label) for label in unit.head.labels)})"
     return (
-        f"{what}{with_fusion}, {head}{labels}, for the frozen backbone {_backbone(provenance)}: "
+        f"{what}{with_fusion}, {head}{labels}, for {_backbone(provenance)}, which stays frozen: "
         f"{count_text(facts.parameters)} parameters. Trained by the recipe {code(str(provenance.recipe['name']))} "
         f"of adapterstilts; key {code(provenance.key[:12])}."
     )
@@ -177,8 +178,8 @@ def _backbone(provenance: Provenance) -> str:
     model, revision = provenance.backbone.model, provenance.backbone.revision
     if model.startswith(FILES_PREFIX):
         digest = model.removeprefix(FILES_PREFIX)
-        return f"of local files (SHA-256 {code(digest[:12])}, hidden size {provenance.shape['hidden']})"
-    return code(model) + (f" at {code(revision)}" if revision else "")
+        return f"a backbone of local files (SHA-256 {code(digest[:12])}, hidden size {provenance.shape['hidden']})"
+    return f"the backbone {code(model)}" + (f" at {code(revision)}" if revision else "")
 
 
 def _results(facts: Facts) -> Iterator[str]:
@@ -236,8 +237,10 @@ def _with_bounds(interval: Interval, target: Target, *, signed: bool) -> str:
 def _loading(provenance: Provenance, facts: Facts) -> Iterator[str]:
     name, version = provenance.name, provenance.version
     call = '.predict(["..."])' if provenance.unit.head is not None else ""
-    backbone = ', backbone="FOLDER"' if provenance.backbone.model.startswith(FILES_PREFIX) else ""
-    yield "With adapterstilts, from the hub (a registry folder: `local:` and the version instead):"
+    backbone = ", backbone=backbone" if provenance.backbone.model.startswith(FILES_PREFIX) else ""
+    local = provenance.backbone.model.startswith((FILES_PREFIX, PACKAGE_PREFIX))
+    where = " `backbone` is the folder of the backbone above." if local else ""
+    yield f"With adapterstilts, from the hub (from a registry folder it is `local:{name}@{version}`):{where}"
     if call:
         yield (
             f"```bash\nadapterstilts hub pull hf:{name}@{tag_of(version)} --unpinned\n```\n\n```python\n"
@@ -256,7 +259,7 @@ def _loading(provenance: Provenance, facts: Facts) -> Iterator[str]:
 def _plain(provenance: Provenance) -> str:
     model, revision = provenance.backbone.model, provenance.backbone.revision
     if model.startswith((FILES_PREFIX, PACKAGE_PREFIX)):
-        start = "model = AutoAdapterModel.from_pretrained(folder_of_the_backbone)"
+        start = "model = AutoAdapterModel.from_pretrained(backbone)"
     else:
         start = f'model = AutoAdapterModel.from_pretrained("{model}", revision="{revision}")'
     load = "load_adapter" if provenance.unit.single else "load_adapter_setup"
@@ -299,7 +302,7 @@ def _settings(spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _limits(provenance: Provenance, facts: Facts) -> Iterator[str]:
     trained = sorted({language for one in facts.data for language in one.languages})
     scored = sorted({score.language for score in facts.scores} - {*trained})
-    yield f"It fits {_backbone(provenance)} alone; on another backbone it is refused."
+    yield f"It was trained on {_backbone(provenance)}, and works on no other."
     yield f"It was trained on {', '.join(trained)} alone." + (
         f" In {', '.join(scored)} it was scored without training; in other languages nobody has."
         if scored

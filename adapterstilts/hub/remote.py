@@ -30,14 +30,13 @@ from adapterstilts.hub.manifest import (
     verified,
 )
 from adapterstilts.hub.references import is_version, tag_of, version_number
-from adapterstilts.hub.retry import Wait, hub_fault, passes, persistently, status
+from adapterstilts.hub.retry import Wait, hub_fault, persistently
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 _BRANCH = "main"
 # What the hub itself puts into every repository.
 _HUBS_OWN = frozenset({".gitattributes"})
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_OVERTAKEN = 412
 _DOWNLOADS = 3
 _LARGEST_UNIT = 8 << 30
 # What the client raises, requests' errors among them. They are not chained: addresses in them are signed.
@@ -201,8 +200,9 @@ class Remote:
         except AdapterStiltsError:
             raise
         except _CLIENT_ERRORS as error:
-            # A server may have made it and refused the second try, or several pushed the same.
-            if (status(error) == _OVERTAKEN or passes(error)) and (made := look()) is not None:
+            # Whatever it says, the commit may be there: refused the second time, pushed by another, or with an address
+            # in its answer that the client cannot read because it belongs to another endpoint than its default.
+            if (made := look()) is not None:
                 return made
             raise hub_fault(repo, error) from None
 

@@ -59,7 +59,7 @@ def verify(folder: Path, public_key: Path) -> None:
 def _hashing(folder: Path) -> Any:
     from model_signing import hashing
 
-    config: Any = hashing.Config()  # type: ignore[no-untyped-call]
+    config: Any = hashing.Config()
     return config.set_ignored_paths(paths=[folder / SIGNATURE_FILE], ignore_git_paths=False)
 
 
