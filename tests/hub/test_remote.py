@@ -247,8 +247,8 @@ def test_of_several_pushes_at_once_one_wins_and_the_others_say_so(
 
     def push(number: int) -> None:
         own = shutil.copytree(unit, tmp_path / f"own{number}")
-        (own / "README.md").write_text(f"Number {number}.\n", encoding="utf-8")
-        write_manifest(own)
+        for _ in range(number + 1):
+            change(own)
         start.wait()
         try:
             outcomes[f"v2.0.{number}"] = Remote(hub.url, lambda seconds: None).push(
@@ -263,7 +263,7 @@ def test_of_several_pushes_at_once_one_wins_and_the_others_say_so(
     for thread in threads:
         thread.join()
     won = {tag: commit for tag, commit in outcomes.items() if not commit.startswith("error")}
-    assert won
+    assert won, outcomes
     assert {tag: commit for tag, commit in remote.tags(REPO).items() if tag != "v1.0.0"} == won
     assert all("at the same time" in text for tag, text in outcomes.items() if tag not in won), outcomes
     for number in range(4):
