@@ -22,11 +22,9 @@ def sign(folder: Path, private_key: Path) -> None:
     signing, _ = _package()
     if not private_key.is_file():
         raise EnvironmentFault(Fault(str(private_key), "there is no such key", "name a PEM file"))
-    signer = (
-        signing.Config().set_hashing_config(_hashing(folder)).use_elliptic_key_signer(private_key=private_key)
-    )
     try:
-        signer.sign(folder, folder / SIGNATURE_FILE)
+        signer = signing.Config().set_hashing_config(_hashing(folder))
+        signer.use_elliptic_key_signer(private_key=private_key).sign(folder, folder / SIGNATURE_FILE)
     # The package passes on whatever its own libraries raise.
     except Exception as error:
         what = f"cannot sign: {type(error).__name__}"
