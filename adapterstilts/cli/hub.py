@@ -291,6 +291,70 @@ def export_peft(ref: str, folder: Path, store: Path | None, registry: Path | Non
     click.echo(str(folder))
 
 
+@command.group("bundle")
+def bundle() -> None:
+    """Carry units, backbones, encoded data and wheels to a site without a network."""
+
+
+@bundle.command("export")
+@click.argument("file", type=_PATH)
+@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@click.option("--backbone", "backbones", type=_PATH, multiple=True, help="Folder of a local backbone.")
+@click.option("--encoded", is_flag=True, help="Encoded data of the store's cache go along.")
+@click.option("--wheels", type=_PATH, help="Folder of wheels that go along.")
+@store_option
+@_registry_option
+@json_option
+@verbose_option
+def export_bundle(
+    file: Path,
+    refs: tuple[str, ...],
+    backbones: tuple[Path, ...],
+    encoded: bool,
+    wheels: Path | None,
+    store: Path | None,
+    registry: Path | None,
+    as_json: bool,
+) -> None:
+    """Write FILE, a tar with the units and the backbones that they stand on."""
+    from adapterstilts.hub.bundle import export_bundle as export
+
+    opened = Store(Options(store=store).store_root)
+    digest = export(
+        file, refs, _shelf(store, registry), opened, backbones=backbones, encoded=encoded, wheels=wheels
+    )
+    if as_json:
+        print_json({"file": str(file), "digest": digest})
+    else:
+        click.echo(f"{file}  sha256:{digest}")
+
+
+@bundle.command("import")
+@click.argument("file", type=_PATH)
+@store_option
+@_registry_option
+@json_option
+@verbose_option
+def import_bundle(file: Path, store: Path | None, registry: Path | None, as_json: bool) -> None:
+    """Take in FILE; all of it is checked first."""
+    from adapterstilts.hub.bundle import import_bundle as bring
+
+    opened = Store(Options(store=store).store_root)
+    brought = bring(file, _shelf(store, registry), opened)
+    if as_json:
+        units = [{**_placed(placed), "references": list(names)} for placed, names in brought.units]
+        wheels = None if brought.wheels is None else str(brought.wheels)
+        print_json(
+            {"units": units, "backbones": brought.backbones, "encoded": brought.encoded, "wheels": wheels}
+        )
+        return
+    for placed, names in brought.units:
+        click.echo(f"{', '.join(names)}  sha256:{placed.digest[:12]}")
+    click.echo(f"{len(brought.backbones)} backbones, {brought.encoded} encoded splits")
+    if brought.wheels is not None:
+        click.echo(f"pip install --no-index --find-links {brought.wheels} adapterstilts")
+
+
 def _shelf(store: Path | None, registry: Path | None) -> Shelf:
     return Shelf(Options(store=store).store_root, registry)
 

@@ -6,6 +6,7 @@ code that computes attention (CVE-2026-4372 in transformers before 5.3).
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 
+from adapterstilts.backbones import KNOWN
 from adapterstilts.data.encoding.tokens import Tokenizer
 from adapterstilts.errors import EnvironmentFault, Fault
 from adapterstilts.specs import BackboneSpec
@@ -70,6 +72,8 @@ def load_backbone(
 
     source = str(folder) if folder is not None else spec.model
     options: dict[str, Any] = {} if folder else {"revision": spec.revision, "local_files_only": offline}
+    if folder is None:
+        _refuse_untrusted(spec)
     with quiet_library(), _as_fault(spec, offline):
         config = _clean_config(source, options)
         model, info = AutoAdapterModel.from_pretrained(
@@ -88,6 +92,14 @@ def load_backbone(
     # A published configuration may carry an empty name, which would end up in every adapter that we save.
     model.config.name_or_path = model.config.name_or_path if folder is None else spec.model
     return Backbone(model, tokenizer, spec, device)
+
+
+def _refuse_untrusted(spec: BackboneSpec) -> None:
+    """Refuse a hub's backbone that nobody here knows while a package is there that runs code which a model names."""
+    if spec.model not in KNOWN and importlib.util.find_spec("kernels") is not None:
+        what = "the package `kernels` is installed, which runs code that a downloaded model can name"
+        remedy = "uninstall it, or download the model and name its folder"
+        raise EnvironmentFault(Fault(spec.model, what, remedy))
 
 
 def config_of(spec: BackboneSpec, folder: Path | None, *, offline: bool) -> Any:

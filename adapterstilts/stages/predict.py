@@ -20,6 +20,7 @@ from adapterstilts.data.inputs import Input, row_of
 from adapterstilts.data.rows import Row
 from adapterstilts.data.sources import DataRoots
 from adapterstilts.errors import EnvironmentFault, Fault, StoreError, UsageError
+from adapterstilts.hub.bundle import carried_backbone
 from adapterstilts.hub.provenance import read_provenance
 from adapterstilts.hub.references import is_reference
 from adapterstilts.hub.registry import Placed
@@ -151,7 +152,9 @@ class Predictor:
         if said.backbone.model.startswith(PACKAGE_PREFIX):
             inputs[BACKBONE] = converted(said.backbone, context.store)
         else:
-            context.backbone_folder = _local_folder(str(placed.reference), said.backbone.model, backbone)
+            carried = carried_backbone(context.store.root, said.backbone.model)
+            there = backbone or (carried if carried.is_dir() else None)
+            context.backbone_folder = _local_folder(str(placed.reference), said.backbone.model, there)
         loaded = context.backbone(said.backbone, inputs)
         own = context.store.cache / "units"
         own.mkdir(exist_ok=True)
