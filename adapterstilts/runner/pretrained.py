@@ -16,6 +16,7 @@ from adapterstilts.methods import Family, MethodError, family_of
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.compositions import refusal_faults
 from adapterstilts.recipe.schema import PretrainedSection
+from adapterstilts.specs import BackboneSpec
 from adapterstilts.store.digest import digest_files
 from adapterstilts.store.store import Store
 
@@ -38,12 +39,14 @@ class Pretrained:
         content: digest of its configuration and weights.
         family: what kind of adapter it is.
         allow_pickle: whether weights of the old format may be read.
+        backbone: what it was trained on, where it says so.
     """
 
     folder: Path
     content: str
     family: Family
     allow_pickle: bool
+    backbone: BackboneSpec | None = None
 
 
 def pretrained_faults(recipe: Recipe, root: Path) -> list[AdapterStiltsError]:
@@ -80,6 +83,27 @@ def find_pretrained(recipe: Recipe, root: Path) -> dict[str, Pretrained]:
     return found
 
 
+def check_backbones(recipe: Recipe, found: Mapping[str, Pretrained], backbone: BackboneSpec) -> None:
+    """Refuse adapters that say that they were trained on another backbone; of equal size it would pass for theirs.
+
+    Raises:
+        RecipeError: with all of them.
+    """
+    faults = [
+        Fault(
+            f"{recipe.path}: pretrained.{name}",
+            f"it was trained on {one.backbone.model} ({one.backbone.revision}), and the recipe's backbone is "
+            f"{backbone.model} ({backbone.revision})",
+            "take an adapter of this backbone, or the backbone of the adapter",
+        )
+        for name, one in found.items()
+        if one.backbone is not None
+        and (one.backbone.model, one.backbone.revision) != (backbone.model, backbone.revision)
+    ]
+    if faults:
+        raise RecipeError(*faults)
+
+
 def _refused(recipe: Recipe, found: Mapping[str, Pretrained]) -> list[Fault]:
     """Return why methods cannot be had with these adapters; what can be said without them is said already."""
     families = {name: one.family for name, one in found.items()}
@@ -103,7 +127,8 @@ def _read(where: str, section: PretrainedSection, folder: Path, root: Path) -> P
         what = f"{weights} is a pickle, the old format, in which code can hide"
         raise UsageError(Fault(where, what, "write `allow_pickle: true` if you trust its source"))
     content = digest_files([place / _CONFIG_FILE, weights])
-    return Pretrained(place, content, family, section.allow_pickle)
+    backbone = read_provenance(place).backbone if is_reference(section.path) else None
+    return Pretrained(place, content, family, section.allow_pickle, backbone)
 
 
 def _folder(where: str, section: PretrainedSection, folder: Path, root: Path) -> Path:

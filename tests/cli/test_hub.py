@@ -118,6 +118,17 @@ def test_a_composition_is_no_single_adapter(
     assert (answer.code, "is a composition of several adapters" in answer.err) == (2, True)
 
 
+def test_an_adapter_of_another_backbone_is_refused_although_it_fits(
+    push: Any, cli: Command, tmp_path: Path
+) -> None:
+    push(SINGLE, "local:alice/topics")
+    more = {"methods": ["target", "stack(known, target)"], "more": "pretrained: {known: local:alice/topics}"}
+    other = tiny.write_backbone(tmp_path / "other", spread=0.2)
+    recipe = tiny.write_recipe(tmp_path, other, more_targets=(), **more)
+    answer = cli("recipe", "plan", recipe)
+    assert (answer.code, "pretrained.known: it was trained on files:" in answer.err) == (2, True)
+
+
 def test_versions_follow_each_other_only_where_something_changed(push: Any, cli: Command) -> None:
     first = push(SINGLE, "local:alice/topics", "--json").json
     assert first["version"] == "1.0.0"
