@@ -267,7 +267,7 @@ def _plain(provenance: Provenance) -> str:
     return (
         f"from adapters import AutoAdapterModel\n{start}\n"
         f"model.{load}({place}, use_safetensors=True, set_active=True)\n"
-        "model.eval()  # heads arrive in training mode"
+        "model.eval().requires_grad_(False)  # heads arrive in training mode"
     )
 
 

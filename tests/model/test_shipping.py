@@ -70,7 +70,8 @@ def plain_answers(backbone_folder: Path, folder: Path, unit: Unit) -> Tensor:
     model: Any = AutoAdapterModel.from_pretrained(str(backbone_folder), attn_implementation="eager")
     load = model.load_adapter if unit.single else model.load_adapter_setup
     load(str(folder), use_safetensors=True, set_active=True)
-    model.eval()
+    # Torch multiplies weights that have gradients in another order, even where none are computed.
+    model.eval().requires_grad_(False)
     given = {"input_ids": BATCH.input_ids, "attention_mask": BATCH.attention_mask}
     if unit.head is not None:
         found: Tensor = model(**given).logits
@@ -91,9 +92,7 @@ def test_a_unit_answers_as_the_stage_that_it_is_of_to_the_bit(
     with assembled(backbone, blueprint) as assembly:
         assert torch.equal(answers(assembly), own)
     plain = plain_answers(backbone_folder, tmp_path / "unit", unit)
-    # A fusion comes out of plain `adapters` equal but for rounding.
-    assert torch.allclose(plain, own, atol=1e-6)
-    assert torch.equal(plain, own) or unit.fusion is not None
+    assert torch.equal(plain, own)
 
 
 def test_its_files_are_those_that_it_says(done: Done, tmp_path: Path) -> None:
