@@ -92,30 +92,20 @@ def export_bundle(
         for _, placed in units:
             if not (folder / "units" / placed.digest).exists():
                 copy_synced(placed.folder, folder / "units" / placed.digest)
-        specs = dict.fromkeys(read_provenance(placed.folder).backbone for _, placed in units)
-        models = {local_model(path): path for path in backbones}
-        carried = [_carry(spec, number, models, folder) for number, spec in enumerate(specs)]
+        carried = _carry_backbones([placed for _, placed in units], backbones, folder)
         if encoded and (store.cache / "encoded").is_dir():
             shutil.copytree(store.cache / "encoded", folder / "encoded")
         if wheels is not None:
             _carry_wheels(wheels, folder / "wheels")
-        contents = {
-            "format": _FORMAT,
-            "units": [
-                {"reference": text, "digest": placed.digest, "facts": dict(shelf.taken().get(text, {}))}
-                for text, placed in units
-            ],
-            "backbones": [one for one in carried if one is not None],
-        }
+        taken = shelf.taken()
+        listed = [
+            {"reference": text, "digest": placed.digest, "facts": dict(taken.get(text, {}))}
+            for text, placed in units
+        ]
+        contents = {"format": _FORMAT, "units": listed, "backbones": carried}
         replace_text(folder / _CONTENTS, json.dumps(contents, indent=1, sort_keys=True) + "\n")
         digest = write_manifest(folder).digest
-        temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
-        try:
-            with tarfile.open(temporary, "w") as archive:
-                archive.add(folder, arcname=".", filter=_nobody)
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        _pack(folder, file)
     return digest
 
 
@@ -145,6 +135,26 @@ def import_bundle(file: Path, shelf: Shelf, store: Store) -> Brought:
 
 
 # ---- out
+
+
+def _carry_backbones(
+    units: Sequence[Placed], backbones: Sequence[Path], folder: Path
+) -> list[dict[str, Any]]:
+    specs = dict.fromkeys(read_provenance(placed.folder).backbone for placed in units)
+    models = {local_model(path): path for path in backbones}
+    carried = [_carry(spec, number, models, folder) for number, spec in enumerate(specs)]
+    return [one for one in carried if one is not None]
+
+
+def _pack(folder: Path, file: Path) -> None:
+    """Write a folder's tar beside its place, and move it there when it is whole."""
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with tarfile.open(temporary, "w") as archive:
+            archive.add(folder, arcname=".", filter=_nobody)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _carry(

@@ -39,7 +39,7 @@ from adapterstilts.model.parts import adapter_mark, fusion_mark, head_mark
 from adapterstilts.model.shapes import BackboneShape, skeleton
 from adapterstilts.model.weights import finite_faults, load_weights
 from adapterstilts.specs import SELF, BackboneSpec
-from adapterstilts.units import ADAPTER_FILES, FUSION_FILES, HEAD_FILES, SETUP_FILE, Unit
+from adapterstilts.units import ADAPTER_FILES, FUSION_FILES, HEAD_FILES, SETUP_FILE, Unit, UnitHead
 
 _REMEDY = "do not use it"
 
@@ -177,27 +177,18 @@ def read_unit(folder: Path, unit: Unit, shape: BackboneShape, target: Path) -> B
         if position != SELF:
             inputs[position] = place
     if unit.fusion is not None:
-        memory = str(block_of(_fused(unit)).name)
-        _copy(
-            folder / unit.folder(unit.fusion),
-            FUSION_FILES,
-            own / FUSION_FOLDER,
-            _fusion(memory),
-            {"name": memory},
-        )
-    heads: tuple[HeadSpec, ...] = ()
-    if unit.head is not None:
-        if unit.head.kind not in HEADS:
-            raise StoreError(Fault(str(folder), f"there is no head for {unit.head.kind!r}", _REMEDY))
-        _copy(
-            folder / unit.folder(unit.head.name),
-            HEAD_FILES,
-            own / HEAD_FOLDER,
-            _head("head"),
-            {"name": "head"},
-        )
-        heads = (HeadSpec(unit.head.kind, unit.head.labels),)
+        name = str(block_of(_fused(unit)).name)
+        source = folder / unit.folder(unit.fusion)
+        _copy(source, FUSION_FILES, own / FUSION_FOLDER, _fusion(name), {"name": name})
+    heads = () if unit.head is None else (_read_head(folder, unit, unit.head, own / HEAD_FOLDER),)
     return Blueprint(unit.composition, inputs, trained=own, heads=heads)
+
+
+def _read_head(folder: Path, unit: Unit, head: UnitHead, target: Path) -> HeadSpec:
+    if head.kind not in HEADS:
+        raise StoreError(Fault(str(folder), f"there is no head for {head.kind!r}", _REMEDY))
+    _copy(folder / unit.folder(head.name), HEAD_FILES, target, _head("head"), {"name": "head"})
+    return HeadSpec(head.kind, head.labels)
 
 
 def check_unit(folder: Path, unit: Unit, shape: BackboneShape) -> None:
