@@ -56,13 +56,21 @@ def run(
     return finished
 
 
-def load(reference: str, *, store: str | Path | None = None, device: str = "auto") -> Predictor:
+def load(
+    reference: str,
+    *,
+    store: str | Path | None = None,
+    device: str = "auto",
+    backbone: str | Path | None = None,
+) -> Predictor:
     """Load a trained model for prediction.
 
     Args:
-        reference: key of a training stage's artifact, or a unique prefix.
+        reference: key of a training stage's artifact, or a unique prefix; or a unit on this machine:
+            ``local:ns/name@1.0.0``, ``hf:ns/name@REVISION`` once it was pulled, ``sha256:...``.
         store: root of the store; default as on the command line.
         device: ``auto``, ``cpu`` or ``cuda``.
+        backbone: folder of a local backbone that is not where the model was trained.
 
     Returns:
         An object with ``predict(texts)``.
@@ -72,4 +80,9 @@ def load(reference: str, *, store: str | Path | None = None, device: str = "auto
     """
     from adapterstilts.stages.predict import Predictor
 
-    return Predictor.load(reference, store=None if store is None else Path(store), device=device)
+    return Predictor.load(
+        reference,
+        store=None if store is None else Path(store),
+        device=device,
+        backbone=None if backbone is None else Path(backbone),
+    )

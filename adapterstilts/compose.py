@@ -451,6 +451,11 @@ def without_target(expression: Expression) -> Expression | None:
     return rest[0] if len(rest) == 1 else Group("stack", rest)
 
 
+def fusion_of(expression: Expression) -> Group | None:
+    """Return the fusion in an expression, which has one at most; None without one."""
+    return next(_groups(expression, "fuse"), None)
+
+
 def has_fusion(expression: Expression) -> bool:
     """Whether a fusion layer stands anywhere in the expression."""
     return any(True for _ in _groups(expression, "fuse"))

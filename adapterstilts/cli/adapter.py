@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from adapterstilts.cli.options import (
+    backbone_option,
     device_option,
     json_option,
     offline_option,
@@ -19,8 +20,14 @@ from adapterstilts.cli.options import (
 )
 from adapterstilts.cli.table import echo_table, size_text
 from adapterstilts.errors import DataError, Fault, UsageError
+from adapterstilts.hub.manifest import PROVENANCE_FILE
+from adapterstilts.hub.references import is_reference
+from adapterstilts.hub.shelf import Shelf
 from adapterstilts.runner.prepare import Options
 from adapterstilts.store.store import Store
+
+if TYPE_CHECKING:
+    from adapterstilts.stages.predict import Predictor
 
 _KINDS = (
     "train_adapter",
@@ -31,6 +38,9 @@ _KINDS = (
     "import_adapter",
     "random_adapter",
 )
+
+_RECORD_FIELDS = ("key", "name", "inputs", "results", "provenance", "spec")
+_UNIT_FIELDS = ("name", "version", "key", "unit", "backbone", "reading", "data", "licence", "results")
 
 
 @click.group(name="adapter")
@@ -64,13 +74,18 @@ def list_adapters(store: Path | None, as_json: bool) -> None:
 @store_option
 @json_option
 def show(ref: str, store: Path | None, as_json: bool) -> None:
-    """Print an artifact's record."""
-    record = Store(Options(store=store).store_root).resolve(ref).record
-    data = json.loads(record.to_json())
+    """Print an artifact's record, or what a unit says of itself."""
+    root = Options(store=store).store_root
+    fields: tuple[str, ...]
+    if is_reference(ref):
+        path, fields = Shelf(root).find(ref).folder / PROVENANCE_FILE, _UNIT_FIELDS
+        data = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        data, fields = json.loads(Store(root).resolve(ref).record.to_json()), _RECORD_FIELDS
     if as_json:
         print_json(data)
         return
-    for field in ("key", "name", "inputs", "results", "provenance", "spec"):
+    for field in fields:
         value = data[field]
         click.echo(
             f"{field}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)}"
@@ -89,6 +104,7 @@ def show(ref: str, store: Path | None, as_json: bool) -> None:
 )
 @click.option("--to", "form", type=click.Choice(["lines", "brat"]), default="lines", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the .ann files of `--to brat`.")
+@backbone_option
 @store_option
 @device_option
 @offline_option
@@ -101,23 +117,25 @@ def predict(
     file: Path | None,
     form: str,
     out: Path | None,
+    backbone: Path | None,
     store: Path | None,
     device: str,
     offline: bool,
     as_json: bool,
 ) -> None:
-    """Answer with labels and probabilities, or write the entities of documents for brat."""
+    """Answer with labels and probabilities, or write the entities of documents for brat.
+
+    REF is a key, or a unit on this machine: local:NS/NAME@1.0.0, hf:NS/NAME@REVISION, sha256:DIGEST.
+    """
     if form == "brat":
         if texts or pairs or file is None or out is None:
             raise UsageError(
                 Fault("adapter predict", "`--to brat` needs --input and --out, and nothing else")
             )
-        _predict_brat(ref, file, out, store, device, offline, as_json)
+        _predict_brat(_predictor(ref, store, device, offline, backbone), file, out, as_json)
         return
     inputs = _inputs(texts, pairs, file)
-    from adapterstilts.stages.predict import Predictor
-
-    answers = Predictor.load(ref, store=store, device=device, offline=offline).predict(inputs)
+    answers = _predictor(ref, store, device, offline, backbone).predict(inputs)
     if as_json:
         print_json(
             [
@@ -132,14 +150,17 @@ def predict(
         click.echo(f"{answer.prediction}\t{best:.3f}\t{shown}")
 
 
-def _predict_brat(
-    ref: str, place: Path, out: Path, store: Path | None, device: str, offline: bool, as_json: bool
-) -> None:
-    from adapterstilts.data.documents import documents_in, write_brat
+def _predictor(ref: str, store: Path | None, device: str, offline: bool, backbone: Path | None) -> Predictor:
     from adapterstilts.stages.predict import Predictor
 
+    return Predictor.load(ref, store=store, device=device, offline=offline, backbone=backbone)
+
+
+def _predict_brat(predictor: Predictor, place: Path, out: Path, as_json: bool) -> None:
+    from adapterstilts.data.documents import documents_in, write_brat
+
     documents = documents_in(place)
-    entities = Predictor.load(ref, store=store, device=device, offline=offline).predict_documents(documents)
+    entities = predictor.predict_documents(documents)
     write_brat(out, documents, entities)
     counts = {name: len(found) for name, found in entities.items()}
     if as_json:

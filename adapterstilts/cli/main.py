@@ -17,6 +17,7 @@ _NOUNS = {
     "recipe": "check, plan and run recipes",
     "task": "look at the tasks that recipes can name",
     "adapter": "look at trained adapters and models, and predict with them",
+    "hub": "publish what was trained, and take in what others trained",
     "store": "look at what was trained and kept",
     "report": "write a run's report again",
     "doctor": "what this machine has and lacks",

@@ -28,6 +28,9 @@ json_option = click.option(
 verbose_option = click.option("-v", "--verbose", is_flag=True, expose_value=False, help="Show tracebacks.")
 data_option = click.option("--data-dir", type=_PATH, help="Folder of data files, after the recipe's own.")
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+backbone_option = click.option(
+    "--backbone", type=_PATH, help="Folder of a local backbone that is not where the model was trained."
+)
 offline_option = click.option("--offline", is_flag=True, help="Open no connection to a hub.")
 
 _RUN_OPTIONS = [

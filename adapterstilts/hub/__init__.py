@@ -1,1 +1,4 @@
-"""The Hugging Face Hub. The only place that asks it anything beside loading data and backbones."""
+"""What is trained here goes out, and what others trained comes in: units, registries, the Hugging Face Hub.
+
+The only place that asks the Hugging Face Hub anything beside loading data and backbones.
+"""

@@ -6,6 +6,7 @@ code that computes attention (CVE-2026-4372 in transformers before 5.3).
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 
+from adapterstilts.backbones import KNOWN
 from adapterstilts.data.encoding.tokens import Tokenizer
 from adapterstilts.errors import EnvironmentFault, Fault
 from adapterstilts.model.quantized import loading_options, settle
@@ -22,7 +24,7 @@ from adapterstilts.specs import BackboneSpec
 
 MODEL_TYPE = "xlm-roberta"
 _FORBIDDEN_KEYS = ("auto_map", "custom_pipelines")
-_ATTENTION_KEYS = "_attn_implementation"
+_ATTENTION_KEYS = "attn_implementation"
 
 
 @dataclass
@@ -71,6 +73,8 @@ def load_backbone(
 
     source = str(folder) if folder is not None else spec.model
     options: dict[str, Any] = {} if folder else {"revision": spec.revision, "local_files_only": offline}
+    if folder is None:
+        _refuse_untrusted(spec)
     quantized = loading_options(spec.quantize, device)
     with quiet_library(), _as_fault(spec, offline):
         config = _clean_config(source, options)
@@ -93,6 +97,31 @@ def load_backbone(
     return Backbone(model, tokenizer, spec, device)
 
 
+def _refuse_untrusted(spec: BackboneSpec) -> None:
+    """Refuse a hub's backbone that nobody here knows while a package is there that runs code which a model names."""
+    if spec.model not in KNOWN and importlib.util.find_spec("kernels") is not None:
+        what = "the package `kernels` is installed, which runs code that a downloaded model can name"
+        remedy = "uninstall it, or download the model and name its folder"
+        raise EnvironmentFault(Fault(spec.model, what, remedy))
+
+
+def config_of(spec: BackboneSpec, folder: Path | None, *, offline: bool) -> Any:
+    """Return a backbone's cleaned configuration, without any weights.
+
+    Args:
+        spec: which one.
+        folder: where its files are, None to take them from the hub.
+        offline: whether only files that were downloaded before may be used.
+
+    Raises:
+        EnvironmentFault: when it cannot be had, or is of another architecture.
+    """
+    source = str(folder) if folder is not None else spec.model
+    options: dict[str, Any] = {} if folder else {"revision": spec.revision, "local_files_only": offline}
+    with quiet_library(), _as_fault(spec, offline):
+        return _clean_config(source, options)
+
+
 def _clean_config(source: str, options: dict[str, Any]) -> Any:
     from transformers import AutoConfig, PretrainedConfig
 
@@ -107,7 +136,7 @@ def _clean_config(source: str, options: dict[str, Any]) -> Any:
     kept = {
         name: value
         for name, value in raw.items()
-        if not name.startswith(_ATTENTION_KEYS) and name not in _FORBIDDEN_KEYS
+        if not name.lstrip("_").startswith(_ATTENTION_KEYS) and name not in _FORBIDDEN_KEYS
     }
     return AutoConfig.for_model(**kept)
 

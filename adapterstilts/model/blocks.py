@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from adapterstilts import compose, methods
@@ -30,13 +31,13 @@ def has_self(composition: str) -> bool:
     return composition != NOTHING and SELF in compose.leaves(compose.parse(composition))
 
 
-def block_of(expression: compose.Expression) -> Any:
-    """Return the library's block of an expression, or the name in memory of a single adapter."""
+def block_of(expression: compose.Expression, name_of: Callable[[str], str] = memory_name) -> Any:
+    """Return the library's block of an expression, or the name of a single adapter; by default that in memory."""
     from adapters.composition import Average, Fuse, Stack
 
     if isinstance(expression, compose.Leaf):
-        return memory_name(expression.name)
-    children = [block_of(child) for child in expression.children]
+        return name_of(expression.name)
+    children = [block_of(child, name_of) for child in expression.children]
     if expression.function == "parallel":
         # The library divides by the number of outputs twice, unless the weights undo one of both.
         return Average(*children, weights=[1.0] * len(children), normalize_weights=False)
@@ -45,15 +46,7 @@ def block_of(expression: compose.Expression) -> Any:
 
 def fusion_in(composition: str) -> compose.Group | None:
     """Return the fusion of a composition, None without one."""
-    return None if composition == NOTHING else _fuse(compose.parse(composition))
-
-
-def _fuse(expression: compose.Expression) -> compose.Group | None:
-    if isinstance(expression, compose.Leaf):
-        return None
-    if expression.function == "fuse":
-        return expression
-    return next((found for child in expression.children if (found := _fuse(child)) is not None), None)
+    return None if composition == NOTHING else compose.fusion_of(compose.parse(composition))
 
 
 # ---- what cannot be had

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from adapterstilts.errors import Fault, StoreError
 from adapterstilts.methods import MethodError, family_of
-from adapterstilts.model.parts import ADAPTER_FILES, adapter_mark, canonical_name
+from adapterstilts.model.parts import adapter_mark, canonical_name
 from adapterstilts.model.shapes import BackboneShape, adapter_shapes
+from adapterstilts.model.weights import finite_faults, load_weights
+from adapterstilts.units import ADAPTER_FILES
 
 _CONFIG_FILE, _WEIGHTS_FILE = ADAPTER_FILES
 _PICKLE_FILE = "pytorch_adapter.bin"
@@ -80,7 +82,7 @@ def _described(source: Path) -> dict[str, Any]:
     path = source / _CONFIG_FILE
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(Fault(str(path), "cannot be read as JSON", "name an adapter's folder")) from error
     fields = {"name": str, "config": dict, "model_type": str}
     wrong = [
@@ -203,10 +205,12 @@ def _raw(source: Path, allow_pickle: bool) -> Mapping[str, Tensor]:
         raise StoreError(Fault(str(old), what, "allow it explicitly if you trust its source"))
     try:
         if path.is_file():
-            return dict(load_file(str(path)))
+            return load_weights(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             loaded = torch.load(str(old), map_location="cpu", weights_only=True)
+    except StoreError:
+        raise
     # A damaged file raises almost anything.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -247,11 +251,7 @@ def _check_tensors(
         for name in sorted(set(tensors) & set(expected))
         if tensors[name].shape != expected[name]
     ][:3]
-    faults += [
-        Fault(str(source), f"{name} has values that are no numbers")
-        for name, tensor in sorted(tensors.items())
-        if not bool(torch.isfinite(tensor).all())
-    ][:3]
+    faults += finite_faults(str(source), tensors)
     if faults:
         raise StoreError(*(dataclasses.replace(fault, remedy="take another adapter") for fault in faults))
 

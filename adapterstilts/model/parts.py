@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from adapterstilts.errors import Fault
 from adapterstilts.model.faults import VERIFY, AssemblyError
+from adapterstilts.units import ADAPTER_FILES, FUSION_FILES, HEAD_FILES
 
 # Folders of modules in which the library keeps an adapter's parameters, by the adapter's name.
 HOLDERS = ("adapters", "loras", "prefix_tunings", "shared_parameters", "invertible_adapters")
@@ -26,10 +27,6 @@ HOLDERS = ("adapters", "loras", "prefix_tunings", "shared_parameters", "invertib
 ADDED = re.compile(rf"\.(?:{'|'.join(HOLDERS)}|adapter_fusion_layer)\.")
 # All prefixes lie in one pool, which every layer names once more.
 _POOL = re.compile(r"encoder\.layer\.\d+\.attention\.self\.prefix_tuning\.pool\.")
-
-ADAPTER_FILES = ("adapter_config.json", "adapter.safetensors")
-_FUSION_FILES = ("adapter_fusion_config.json", "model_adapter_fusion.safetensors")
-_HEAD_FILES = ("head_config.json", "model_head.safetensors")
 
 
 def parameters_of(model: Any) -> dict[str, nn.Parameter]:
@@ -75,13 +72,13 @@ def write_fusion(model: Any, name: str, folder: Path) -> None:
     """Write a fusion as plain ``adapters`` reads it."""
     config, members = model.adapters_config.get_fusion(name)
     described = _full_config(model, config, name=name, adapter_names=members)
-    _write(folder, _FUSION_FILES, described, marked(model, fusion_mark(name)))
+    _write(folder, FUSION_FILES, described, marked(model, fusion_mark(name)))
 
 
 def write_head(model: Any, name: str, folder: Path) -> None:
     """Write a head as plain ``adapters`` reads it."""
     described = _full_config(model, model.heads[name].config, save_id2label=True, name=name)
-    _write(folder, _HEAD_FILES, described, marked(model, head_mark(name)))
+    _write(folder, HEAD_FILES, described, marked(model, head_mark(name)))
 
 
 def _full_config(model: Any, config: Any, **fields: Any) -> dict[str, Any]:
@@ -127,7 +124,7 @@ def read_fusion(model: Any, folder: Path, name: str, add: Callable[[Any], None])
     Raises:
         AssemblyError: when the folder holds something else than this fusion.
     """
-    config, tensors = _read(folder, _FUSION_FILES, "fusion")
+    config, tensors = _read(folder, FUSION_FILES, "fusion")
     if config["name"] != name:
         raise AssemblyError(Fault(str(folder), f"fuses {config['name']}, not {name}", VERIFY))
     for setting in ("temperature", "query_before_ln", "residual_before"):
@@ -144,7 +141,7 @@ def read_head(model: Any, folder: Path, name: str) -> None:
     Raises:
         AssemblyError: when the folder holds another kind of head or other labels.
     """
-    config, tensors = _read(folder, _HEAD_FILES, "head")
+    config, tensors = _read(folder, HEAD_FILES, "head")
     fresh = json.loads(json.dumps(model.heads[name].config))
     if config["config"] != fresh:
         differing = sorted(

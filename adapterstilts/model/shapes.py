@@ -33,7 +33,11 @@ class BackboneShape:
 
 def shape_of(backbone: Backbone) -> BackboneShape:
     """Return the sizes of a backbone."""
-    config = backbone.model.config
+    return shape_in(backbone.model.config)
+
+
+def shape_in(config: Any) -> BackboneShape:
+    """Return the sizes in a backbone's configuration."""
     return BackboneShape(
         hidden=config.hidden_size,
         layers=config.num_hidden_layers,
@@ -56,13 +60,13 @@ def adapter_shapes(shape: BackboneShape, config: Any) -> dict[str, torch.Size]:
     """
     # Some tensors get memory and numbers for a moment, which is nothing to the process's generator.
     with torch.device("meta"), torch.random.fork_rng(devices=[]), quiet_library():
-        model = _skeleton(shape)
+        model = skeleton(shape)
         model.add_adapter("adapter", config=config)
     return {name: parameter.shape for name, parameter in marked(model, adapter_mark("adapter")).items()}
 
 
-def _skeleton(shape: BackboneShape) -> Any:
-    """Return a model of these sizes, its tensors on the device that is set."""
+def skeleton(shape: BackboneShape) -> Any:
+    """Return a model of these sizes with hardly a vocabulary, its tensors on the device that is set."""
     from adapters.models.xlm_roberta.adapter_model import XLMRobertaAdapterModel
     from transformers import XLMRobertaConfig
 

@@ -287,7 +287,8 @@ class PretrainedSection(Section):
 
     name: Name = Field(description="its name in methods")
     path: str = Field(
-        description="a folder in the layout of `adapters`, as seen from the recipe, or the key of a stored adapter"
+        description="a folder in the layout of `adapters`, as seen from the recipe, the key of a stored adapter, or a "
+        "unit on this machine: `local:ns/name@1.0.0`, `hf:ns/name@REVISION` once it was pulled, `sha256:...`"
     )
     language: str | None = Field(None, description="the language that it is for, of a language adapter")
     allow_pickle: bool = Field(
@@ -361,6 +362,16 @@ class TargetSection(Section):
     )
 
 
+def _as_sections(value: Any) -> Any:
+    """Turn name -> path or section into a list of sections."""
+    if not isinstance(value, dict):
+        return value
+    return [
+        {"name": name, **(section if isinstance(section, dict) else {"path": section})}
+        for name, section in value.items()
+    ]
+
+
 def _named_intermediate(value: Any) -> Any:
     return {"name": value, "task": value} if isinstance(value, str) else value
 
@@ -393,7 +404,11 @@ class RecipeFile(Section):
     language: list[IntermediateSection] = Field(
         [], description="one mlm task a language, as name, task and language, for `<language>`"
     )
-    pretrained: list[PretrainedSection] = Field([], description="adapters that were trained elsewhere")
+    pretrained: Annotated[list[PretrainedSection], BeforeValidator(_as_sections)] = Field(
+        [],
+        description="adapters that were trained elsewhere; also as a mapping of names to paths: "
+        "`{mnli: local:ns/mnli@1.0.0}`",
+    )
     targets: list[Annotated[TargetSection, BeforeValidator(_named_task)]] = Field(
         min_length=1, description="the tasks that are scored"
     )

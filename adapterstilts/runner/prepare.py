@@ -29,7 +29,7 @@ from adapterstilts.recipe.plan import DataUse, Plan
 from adapterstilts.recipe.uses import Uses
 from adapterstilts.runner.missing import missing_stages
 from adapterstilts.runner.pins import pin, read_pins, resolve_pins
-from adapterstilts.runner.pretrained import Pretrained, find_pretrained, pretrained_faults
+from adapterstilts.runner.pretrained import Pretrained, check_backbones, find_pretrained, pretrained_faults
 from adapterstilts.specs import BackboneSpec, Precision
 from adapterstilts.store.mirror import open_store
 from adapterstilts.store.store import LEASE_SECONDS, Store, default_root
@@ -139,11 +139,13 @@ def prepare(
     wrong = data_faults(recipe, roots, look_inside=look_inside)
     raise_together([*wrong, *pretrained_faults(recipe, options.store_root)])
     pretrained = find_pretrained(recipe, options.store_root)
+    backbone = _backbone(recipe)
+    check_backbones(recipe, pretrained, backbone)
     device = find_device(options.device)
     precision: Precision = "bf16" if auto_precision(device) == "bf16" else "fp32"
     surroundings = Surroundings(
         content=_remembered(roots),
-        backbone=_backbone(recipe),
+        backbone=backbone,
         auto_precision=precision,
         limit=options.limit,
         pretrained={name: one.content for name, one in pretrained.items()},

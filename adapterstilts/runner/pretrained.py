@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapterstilts.errors import AdapterStiltsError, Fault, RecipeError, UsageError
+from adapterstilts.hub.provenance import read_provenance
+from adapterstilts.hub.references import is_reference
+from adapterstilts.hub.shelf import Shelf
 from adapterstilts.methods import Family, MethodError, family_of
 from adapterstilts.paths import Making, made_elsewhere
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.compositions import refusal_faults
 from adapterstilts.recipe.schema import PretrainedSection
+from adapterstilts.specs import BackboneSpec
 from adapterstilts.store.digest import digest_files
 from adapterstilts.store.store import Store
 
@@ -37,6 +41,7 @@ class Pretrained:
         family: what kind of adapter it is.
         making: what it is made of, as far as the path of a stage depends on it.
         allow_pickle: whether weights of the old format may be read.
+        backbone: what it was trained on, where it says so.
     """
 
     folder: Path
@@ -44,6 +49,7 @@ class Pretrained:
     family: Family
     making: Making
     allow_pickle: bool
+    backbone: BackboneSpec | None = None
 
 
 def pretrained_faults(recipe: Recipe, root: Path) -> list[AdapterStiltsError]:
@@ -80,6 +86,27 @@ def find_pretrained(recipe: Recipe, root: Path) -> dict[str, Pretrained]:
     return found
 
 
+def check_backbones(recipe: Recipe, found: Mapping[str, Pretrained], backbone: BackboneSpec) -> None:
+    """Refuse adapters that say that they were trained on another backbone; of equal size it would pass for theirs.
+
+    Raises:
+        RecipeError: with all of them.
+    """
+    faults = [
+        Fault(
+            f"{recipe.path}: pretrained.{name}",
+            f"it was trained on {one.backbone.model} ({one.backbone.revision}), and the recipe's backbone is "
+            f"{backbone.model} ({backbone.revision})",
+            "take an adapter of this backbone, or the backbone of the adapter",
+        )
+        for name, one in found.items()
+        if one.backbone is not None
+        and (one.backbone.model, one.backbone.revision) != (backbone.model, backbone.revision)
+    ]
+    if faults:
+        raise RecipeError(*faults)
+
+
 def _refused(recipe: Recipe, found: Mapping[str, Pretrained]) -> list[Fault]:
     """Return why methods cannot be had with these adapters; what can be said without them is said already."""
     families = {name: one.family for name, one in found.items()}
@@ -103,10 +130,13 @@ def _read(where: str, section: PretrainedSection, folder: Path, root: Path) -> P
         what = f"{weights} is a pickle, the old format, in which code can hide"
         raise UsageError(Fault(where, what, "write `allow_pickle: true` if you trust its source"))
     content = digest_files([place / _CONFIG_FILE, weights])
-    return Pretrained(place, content, family, making, section.allow_pickle)
+    backbone = read_provenance(place).backbone if is_reference(section.path) else None
+    return Pretrained(place, content, family, making, section.allow_pickle, backbone)
 
 
 def _folder(where: str, section: PretrainedSection, folder: Path, root: Path) -> Path:
+    if is_reference(section.path):
+        return _single_unit(where, section.path, root)
     place = folder / section.path
     if place.is_dir():
         return place
@@ -117,3 +147,13 @@ def _folder(where: str, section: PretrainedSection, folder: Path, root: Path) ->
         what = f"{artifact.record.name} in the store holds no adapter"
         raise UsageError(Fault(where, what, "`adapterstilts adapter ls` lists what does"))
     return artifact.path / _ADAPTER_FOLDER
+
+
+def _single_unit(where: str, reference: str, root: Path) -> Path:
+    placed = Shelf(root).find(reference)
+    if not read_provenance(placed.folder).unit.single:
+        what = f"{reference} is a composition of several adapters"
+        raise UsageError(
+            Fault(where, what, "methods compose single ones; predict with it, or take its parts")
+        )
+    return placed.folder

@@ -14,10 +14,11 @@ from safetensors.numpy import load_file, save_file
 
 from adapterstilts.errors import Fault, StoreError
 from adapterstilts.model.assembly import ADAPTER_FOLDER
-from adapterstilts.model.parts import ADAPTER_FILES, adapter_mark
+from adapterstilts.model.parts import adapter_mark
 from adapterstilts.recipe.plan import Stage
 from adapterstilts.specs import AverageAdapters
 from adapterstilts.stages.context import Context
+from adapterstilts.units import ADAPTER_FILES
 
 _CONFIG_FILE, _WEIGHTS_FILE = ADAPTER_FILES
 # How a fresh adapter would start says nothing about a trained one.

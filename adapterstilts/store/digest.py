@@ -88,3 +88,12 @@ def digest_file(path: Path) -> str:
 def digest_files(paths: Iterable[Path]) -> str:
     """Return one digest for the bytes of several files in their order; names do not enter."""
     return digest([digest_file(path) for path in paths])
+
+
+def digest_git_blob(path: Path) -> str:
+    """Return git's name of a file's content, in hexadecimal: SHA-1 of a header and the bytes."""
+    sha = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            sha.update(chunk)
+    return sha.hexdigest()

@@ -210,7 +210,7 @@ class Store:
         except OSError:
             if again or not (final / RECORD_NAME).is_file():
                 raise
-        _sync_folder(final.parent)
+        sync_folder(final.parent)
 
     def drop(self, key: str, names: tuple[str, ...]) -> None:
         """Let files of an artifact go; the record says so first, so that no reader is misled."""
@@ -298,7 +298,7 @@ def _write_synced(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
     """Make a rename durable; only POSIX systems can open a folder for it."""
     if os.name == "posix":
         descriptor = os.open(path, os.O_RDONLY)

@@ -63,6 +63,7 @@ def test_an_untrusted_config_cannot_name_code(folder: Path) -> None:
         _attn_implementation="someone/kernel",
         _attn_implementation_internal="someone/kernel",
         _attn_implementation_autoset=False,
+        attn_implementation="someone/kernel",
         auto_map={"AutoModel": "evil.Model", "AutoConfig": "evil.Config"},
         custom_pipelines={"x": {"impl": "evil.Pipeline"}},
     )
@@ -72,6 +73,14 @@ def test_an_untrusted_config_cannot_name_code(folder: Path) -> None:
     assert "kernel" not in config.to_json_string() + str(vars(config))
     assert not hasattr(config, "auto_map")
     assert not hasattr(config, "custom_pipelines")
+
+
+def test_an_unknown_backbone_of_the_hub_is_refused_where_kernels_would_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if name == "kernels" else None)
+    with pytest.raises(EnvironmentFault, match="`kernels` is installed"):
+        load_backbone(BackboneSpec("someone/model", "ab" * 20), None, torch.device("cpu"), offline=True)
 
 
 @pytest.mark.parametrize("name", ["encoder.layer.1.output.dense.weight", "embeddings.word_embeddings.weight"])
