@@ -44,6 +44,16 @@ def test_bf16_only_where_it_is_native(
     assert machine.auto_precision(device) == expected
 
 
+@pytest.mark.parametrize(
+    ("chosen", "names"), [("2,5", ["2", "5"]), (" GPU-ab , 1", ["GPU-ab", "1"]), ("", []), ("-1", [])]
+)
+def test_devices_have_the_names_by_which_they_are_chosen(
+    monkeypatch: pytest.MonkeyPatch, chosen: str, names: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert machine.cuda_devices() == names
+
+
 def test_versions_name_what_computes() -> None:
     assert {"python", "torch", "adapters", "transformers"} <= set(machine.versions())
     assert "missing" not in machine.versions().values()

@@ -120,7 +120,8 @@ class SplitStates:
         """Write an entry, as a file and not through a map: a map on a full disk ends the process."""
         path.parent.mkdir(parents=True, exist_ok=True)
         size = len(self.split.tokens) * self.encoder.hidden * self._dtype.itemsize
-        make_room(path.parent, max(0, self.keeping.bound - size))
+        if size <= self.keeping.bound:
+            make_room(path.parent, self.keeping.bound - size)
         temporary = path.with_name(f"{path.stem}.{uuid.uuid4().hex[:8]}.part")
         header = {"descr": self._dtype.str, "fortran_order": False, "shape": self._shape}
         try:

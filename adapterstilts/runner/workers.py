@@ -112,7 +112,7 @@ class _Worker:
     def _send(self, work: Work) -> Connection:
         with self.sending:
             self.at_work = True
-            if self.process is None:
+            if self.process is None or not self.process.is_alive():
                 self.connection, other = _PROCESSES.Pipe()
                 # It ends with us in any case; see `_serve`.
                 self.process = _PROCESSES.Process(

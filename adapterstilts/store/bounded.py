@@ -35,14 +35,17 @@ def mark_used(path: Path) -> None:
 
 
 def make_room(folder: Path, bound: int) -> None:
-    """Remove files until those of a folder take at most `bound` bytes. What is mapped into memory stays readable."""
+    """Remove files until those of a folder take at most `bound` bytes. What is mapped into memory stays readable.
+
+    A file that is larger than the bound goes first, as it could not stay even alone.
+    """
     found = []
     for path in folder.glob("*"):
         with contextlib.suppress(OSError):  # another process has removed it
             state = path.stat()
-            found.append((state.st_mtime_ns, state.st_size, path))
-    taken = sum(size for _, size, _ in found)
-    for _, size, path in sorted(found):
+            found.append((state.st_size <= bound, state.st_mtime_ns, state.st_size, path))
+    taken = sum(size for _, _, size, _ in found)
+    for _, _, size, path in sorted(found):
         if taken <= bound:
             return
         with contextlib.suppress(OSError):

@@ -137,12 +137,16 @@ def test_an_entry_makes_room_for_itself(encoder: FrozenEncoder, tmp_path: Path) 
     assert not (tmp_path / f"{first._name()}.npy").exists()
 
 
-def test_what_is_larger_than_the_bound_goes_after_its_use(encoder: FrozenEncoder, tmp_path: Path) -> None:
-    own = states_of(encoder, tmp_path, bound=0)
+def test_what_is_larger_than_the_bound_goes_alone_after_its_use(
+    encoder: FrozenEncoder, tmp_path: Path
+) -> None:
+    states_of(encoder, tmp_path, toy("classification", 10)).kept()
+    small = entries(tmp_path)
+    own = states_of(encoder, tmp_path, bound=small[0].stat().st_size + 1)
     found = own.kept()
-    assert len(entries(tmp_path)) == 1
+    assert len(entries(tmp_path)) == 2
     own.keeping.close()
-    assert entries(tmp_path) == []
+    assert entries(tmp_path) == small
     assert np.array_equal(found, own.in_memory())
 
 

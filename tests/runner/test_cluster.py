@@ -18,6 +18,7 @@ import torch
 
 from adapterstilts.backbones import KNOWN
 from adapterstilts.errors import EnvironmentFault, Interrupted, StageFailed
+from adapterstilts.runner.execute import open_executor
 from adapterstilts.runner.needs import Needs, needs_of
 from adapterstilts.runner.prepare import Options, prepare
 from adapterstilts.runner.site import Site
@@ -84,12 +85,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def run(
     recipe: Path, listener: tiny.Listener, stop: Any = lambda: False, overrides: Any = (), **options: Any
 ) -> Any:
-    from adapterstilts.runner.cluster import OnRay
-
     prepared = prepare(str(recipe), overrides, Options(threads=1, executor="ray", **options))
-    site = Site.of(prepared)
-    context = site.open(stop)
-    with closing(OnRay(site)) as executor:
+    context = Site.of(prepared).open(stop)
+    with closing(open_executor(prepared)) as executor:
         return walk(prepared.plan, prepared.missing, context, listener, executor=executor)
 
 

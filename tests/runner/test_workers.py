@@ -188,6 +188,23 @@ def test_errors_are_sent_with_their_traceback(error: Exception, sent: Exception 
 
 
 @pytest.mark.distributed
+def test_a_process_that_died_between_two_stages_is_replaced(
+    recipe: Path, tmp_path: Path, workers: Workers
+) -> None:
+    class Killer(tiny.Listener):
+        def stage_ended(self, stage: Any, *rest: Any) -> None:
+            super().stage_ended(stage, *rest)
+            if len(self.ended) == 1:
+                idle = next(one for one in workers._all if one.process is not None and not one.at_work)
+                idle.process.kill()
+                idle.process.join()
+
+    listener = Killer()
+    assert run(prepared_of(recipe, tmp_path), workers, listener).errors == []
+    assert set(listener.ended.values()) == {"done"}
+
+
+@pytest.mark.distributed
 def test_a_request_to_stop_reaches_all(recipe: Path, tmp_path: Path, workers: Workers) -> None:
     asked: list[bool] = []
 

@@ -24,12 +24,18 @@ def names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("bound", "left"),
-    [(60, ["a", "b", "c"]), (59, ["b", "c"]), (50, ["b", "c"]), (30, ["c"]), (29, []), (0, [])],
+    [(60, ["a", "b", "c"]), (59, ["b", "c"]), (50, ["b", "c"]), (30, ["c"]), (29, ["b"]), (0, [])],
 )
 def test_the_oldest_go_until_the_rest_fits(tmp_path: Path, bound: int, left: list[str]) -> None:
     fill(tmp_path, {"a": 10, "b": 20, "c": 30})
     make_room(tmp_path, bound)
     assert names(tmp_path) == left
+
+
+def test_what_can_never_stay_takes_nothing_else_with_it(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 10, "b": 20, "huge": 300})
+    make_room(tmp_path, 50)
+    assert names(tmp_path) == ["a", "b"]
 
 
 def test_what_was_used_stays_longer(tmp_path: Path) -> None:
