@@ -23,7 +23,7 @@ from adapterstilts.recipe.adapters import (
 from adapterstilts.recipe.compositions import composition_faults
 from adapterstilts.recipe.defaults import Purpose, training_faults
 from adapterstilts.recipe.languages import language_faults
-from adapterstilts.recipe.methods import baseline_faults, read_methods
+from adapterstilts.recipe.methods import baseline_faults, named_methods, read_methods
 from adapterstilts.recipe.own_tasks import own_task, own_task_faults
 from adapterstilts.recipe.schema import RecipeFile, SourceSection, TargetSection
 from adapterstilts.recipe.settings import adapter_settings, settings_faults
@@ -71,6 +71,7 @@ def check(path: Path, file: RecipeFile) -> Recipe:
     method_faults: list[Fault] = []
     placed = read_methods(file, method_faults)
     methods = tuple(placed)
+    file = named_methods(file, methods, faults)
     for name, section in file.tasks.items():
         faults += own_task_faults(name, section)
     faults += settings_faults(file)

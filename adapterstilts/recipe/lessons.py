@@ -39,10 +39,12 @@ class Lesson:
         languages = {use.language for group in self.groups for use in group}
         return languages.pop() if len(languages) == 1 else None
 
-    def purpose(self, role: Role, *, full: bool = False, config: str = "", settings: str = "") -> Purpose:
+    def purpose(
+        self, role: Role, *, full: bool = False, config: str = "", settings: str = "", method: str = ""
+    ) -> Purpose:
         """Return what a stage with this lesson trains."""
         kinds = frozenset(use.task.kind for group in self.groups for use in group)
-        return Purpose(role, self.names, kinds, full, self.few_shot, config, settings)
+        return Purpose(role, self.names, kinds, full, self.few_shot, config, settings, method)
 
 
 def target_lesson(uses: Uses, target: Target, language: str, sample: FewShot | None) -> Lesson:

@@ -125,7 +125,7 @@ class TrainingFields(Section):
 
 
 class TrainingSection(Section):
-    """Settings by role, from general to special: default, role, named settings, whole model, task, few examples."""
+    """Settings from general to special: default, role, named settings, whole model, task, few examples, method."""
 
     default: TrainingFields = Field(TrainingFields(), description="for every training stage")
     intermediate: TrainingFields = Field(TrainingFields(), description="for intermediate adapters and models")
@@ -140,8 +140,13 @@ class TrainingSection(Section):
     )
     few_shot: TrainingFields = Field(
         TrainingFields(),
-        description="for stages that train on a few examples, last of all; default: 20 epochs; "
+        description="for stages that train on a few examples, after the task; default: 20 epochs; "
         "its learning rate is not for whole models",
+    )
+    by_method: dict[str, TrainingFields] = Field(
+        {},
+        description="for the stage that this method trains last on a target (its fusion, where it has one), after all "
+        "others",
     )
 
 

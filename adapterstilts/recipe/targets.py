@@ -102,6 +102,7 @@ class Target:
         on_few = [True] if self.few_shot is not None else []
         on_all = [False] if self.source is not None or not on_few else []
         settings, _ = compose.unwrap(method)
+        stages = [(role, full, few_shot) for few_shot in (*on_all, *on_few) for role, full in trains(method)]
         return [
             Purpose(
                 role,
@@ -110,9 +111,9 @@ class Target:
                 full,
                 few_shot,
                 settings=settings if role == "target" else "",
+                method=str(method) if number == len(stages) else "",
             )
-            for few_shot in (*on_all, *on_few)
-            for role, full in trains(method)
+            for number, (role, full, few_shot) in enumerate(stages, 1)
         ]
 
 
