@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from adapterstilts.recipe.adapters import Adapter
 from adapterstilts.recipe.defaults import Purpose
-from adapterstilts.recipe.targets import Target
+from adapterstilts.recipe.targets import ZERO_SHOT, Target
 from adapterstilts.recipe.uses import Group, Uses
 from adapterstilts.specs import FewShot, Mix, Role
 
@@ -58,7 +58,7 @@ def target_lesson(uses: Uses, target: Target, language: str, sample: FewShot | N
     if target.source is not None:
         name = target.source.task + (f".select-{language}" if target.validation == "target" else "")
         first = Lesson(name, target.names, (uses.source(target, "train"),), validation)
-    if target.setting == "zero_shot":
+    if target.setting in ZERO_SHOT:
         assert first is not None  # checked
         return first
     name = f"{target.task}.{language}"

@@ -16,7 +16,9 @@ from adapterstilts.recipe.schema import FewShotSection, SourceSection, TargetSec
 from adapterstilts.specs import FewShot
 from adapterstilts.tasks.spec import TaskSpec
 
-Setting = Literal["untrained", "zero_shot", "few_shot", "in_language"]
+Setting = Literal["untrained", "zero_shot", "target_validation", "few_shot", "in_language"]
+# Settings in which nothing of the target is trained on.
+ZERO_SHOT = ("zero_shot", "target_validation")
 Validation = Literal["source", "target", "none"]
 NO_SOURCE = "none"
 
@@ -256,9 +258,11 @@ def _training_faults(
     if target.setting == "in_language" and isinstance(section.source, SourceSection):
         what = "in_language trains on the target's own data, and on no source"
         yield Fault(f"{where}.source", what, "leave it out; `setting: {few_shot: ...}` trains on both")
-    if target.setting == "zero_shot" and target.source is None:
+    if target.setting in ZERO_SHOT and target.source is None:
         remedy = "name a source, or train on the target's own data by `setting: in_language` or few_shot"
-        yield Fault(f"{where}.source", "without a source there is nothing to train on in zero_shot", remedy)
+        yield Fault(
+            f"{where}.source", f"without a source there is nothing to train on in {target.setting}", remedy
+        )
     if target.source is not None:
         yield from _source_faults(where, section, target.source, task, tasks[target.source.task])
     if target.setting in ("in_language", "few_shot"):
