@@ -346,9 +346,9 @@ class TargetSection(Section):
     )
     setting: Annotated[Setting, Discriminator(_form)] = Field(
         "zero_shot",
-        description="`zero_shot`: train on the source alone; `target_validation`: the same, with settings that were chosen "
-        "on the target's validation data; `in_language`: train on the task's own training data in each evaluation language; "
-        "`few_shot`: on the source, then on a few examples of each evaluation language",
+        description="`zero_shot`: train on the source alone; `target_validation`: the same, with settings that were "
+        "chosen on the target's validation data; `in_language`: train on the task's own training data in each "
+        "evaluation language; `few_shot`: on the source, then on a few examples of each evaluation language",
     )
     validation: Literal["source", "target", "none"] | None = Field(
         None,
@@ -411,7 +411,8 @@ class SpaceSection(Section):
     compositions: list[Composed] = Field(
         [],
         description="how adapters of the pool are composed with the target's: in an order (`stack`), as a set "
-        "(`fuse`), as a mean of weights or of outputs under it, or one of them going on; default: `methods` alone are tuned",
+        "(`fuse`), as a mean of weights or of outputs under it, or one of them going on; default: `methods` alone "
+        "are tuned",
     )
     adapters: Positive = Field(3, description="at most so many adapters of the pool in one composition")
     weights: list[Positive] = Field(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from adapterstilts.runner.walk import Outcome
+    from adapterstilts.stages.context import Context
     from adapterstilts.training.tracking import Tracker
 
 
@@ -179,10 +180,29 @@ def _walk(
         for stage in prepared.plan.stages.values():
             reporter.stage_ended(stage, "cached", 0.0, {}, "")
         return None
+    from adapterstilts.runner.walk import walk
+
+    context = context_of(prepared, trackers, stop)
+    return walk(
+        prepared.plan,
+        prepared.missing,
+        context,
+        Measuring(reporter, prepared),
+        keep=prepared.options.keep,
+    )
+
+
+def context_of(prepared: Prepared, trackers: Sequence[Tracker], stop: Callable[[], bool]) -> Context:
+    """Return what the stages of a recipe share in this process, its threads set.
+
+    Args:
+        prepared: from `prepare_to_run`.
+        trackers: listeners of training curves.
+        stop: asked after every step; the time limit of the options is asked as well.
+    """
     import torch
 
     from adapterstilts.machine import cores, reuse_freed_memory
-    from adapterstilts.runner.walk import walk
     from adapterstilts.stages.context import Context
 
     options = prepared.options
@@ -190,7 +210,7 @@ def _walk(
     torch.set_num_threads(threads)
     reuse_freed_memory()
     ends = time.monotonic() + options.max_hours * 3600 if options.max_hours else None
-    context = Context(
+    return Context(
         store=prepared.store,
         roots=prepared.roots,
         device=torch.device(prepared.device),
@@ -204,10 +224,9 @@ def _walk(
         stop=lambda: stop() or (ends is not None and time.monotonic() >= ends),
         trackers=trackers,
     )
-    return walk(prepared.plan, prepared.missing, context, _Measuring(reporter, prepared), keep=options.keep)
 
 
-class _Measuring:
+class Measuring:
     """A reporter that also remembers this machine's throughput, for the next plan's estimate."""
 
     def __init__(self, inner: Reporter, prepared: Prepared) -> None:

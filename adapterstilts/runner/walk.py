@@ -64,7 +64,13 @@ def preflight(plan: Plan, missing: Collection[str], context: Context) -> None:
 
 
 def walk(
-    plan: Plan, missing: Mapping[str, str], context: Context, reporter: Reporter, *, keep: bool = False
+    plan: Plan,
+    missing: Mapping[str, str],
+    context: Context,
+    reporter: Reporter,
+    *,
+    keep: bool = False,
+    held: Collection[str] = (),
 ) -> Outcome:
     """Run what is missing, in the plan's order.
 
@@ -74,6 +80,7 @@ def walk(
         context: store, data, device.
         reporter: told of everything.
         keep: whether whole models keep their weights.
+        held: keys of whole models that a later plan reads, whose weights stay for now.
 
     Raises:
         EnvironmentFault: when the backbone or the device fails.
@@ -81,7 +88,7 @@ def walk(
         Interrupted: when asked to stop; what is done is kept.
     """
     preflight(plan, missing, context)
-    walker = _Walker(plan, context, reporter, missing, keep)
+    walker = _Walker(plan, context, reporter, missing, keep, held)
     for number, stage in enumerate(plan.stages.values(), 1):
         walker.visit(stage, number)
     return walker.outcome
@@ -94,6 +101,7 @@ class _Walker:
     reporter: Reporter
     missing: Mapping[str, str]
     keep: bool
+    held: Collection[str] = ()
     outcome: Outcome = field(default_factory=Outcome)
     readers: Counter[str] = field(default_factory=Counter)
 
@@ -166,5 +174,5 @@ class _Walker:
         for parent in set(stage.inputs.values()):
             self.readers[parent] -= 1
             whole = self.plan.stages[parent].spec.kind == "full_finetune"
-            if whole and self.readers[parent] == 0:
+            if whole and self.readers[parent] == 0 and parent not in self.held:
                 release(self.context.store, parent)
