@@ -49,6 +49,7 @@ FENCES: dict[str, set[str]] = {
     "huggingface_hub": {"hub", "model"},
     "ray": {"runner"},
     "optuna": {"search"},
+    "sqlalchemy": {"search"},
 }
 PRINTERS = {"cli"}
 

@@ -164,9 +164,8 @@ def _pruner_faults(
             for purpose in purposes[-1:]:
                 spec, _ = resolve_training(file.training, purpose, "fp32")
                 if spec.evaluations < least:
-                    role = "full_finetune" if purpose.full else purpose.role
-                    what = f"trials need {least} or more evaluations while a {role} trains"
-                    yield Fault("search", what, f"set `training.{role}.evaluations`")
+                    what = f"trials need {least} or more evaluations of what trains on {target.name!r}"
+                    yield Fault("search", what, f"set `training.{purpose.role}.evaluations`")
 
 
 def _size_faults(file: RecipeFile) -> Iterator[Fault]:

@@ -21,6 +21,7 @@ from adapterstilts.metrics.files import read_predictions
 from adapterstilts.recipe.plan import Cell, Plan, Stage
 from adapterstilts.report.overlaps import write_overlaps
 from adapterstilts.report.rows import ResultRow, to_frame
+from adapterstilts.report.studies import StudyFacts, write_study
 from adapterstilts.report.table import TransferTable
 from adapterstilts.runner.estimate import Throughput
 from adapterstilts.runner.missing import release_all
@@ -141,6 +142,7 @@ def execute(
     *,
     trackers: Sequence[Tracker] = (),
     stop: Callable[[], bool] = lambda: False,
+    study: StudyFacts | None = None,
 ) -> Run:
     """Run the missing stages and write the results.
 
@@ -149,6 +151,7 @@ def execute(
         reporter: told of progress.
         trackers: listeners of training curves.
         stop: asked after every step; True ends the run, resumable.
+        study: that chose the settings of this recipe.
 
     Returns:
         The run; stages that failed are in its `errors`.
@@ -161,6 +164,7 @@ def execute(
     outcome = _walk(prepared, reporter, trackers, stop)
     # Only now, so that a run refused for its data leaves nothing half-written.
     _write_out(prepared)
+    write_study(prepared.out, study)
     if outcome is None or not outcome.errors:
         release_all(prepared.plan, prepared.store)
     rows = result_rows(prepared.recipe.file.name, prepared.plan, prepared.store, dict(prepared.recipe.tasks))

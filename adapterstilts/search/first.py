@@ -1,0 +1,74 @@
+"""The first trials of a study: what anybody would try, before a sampler is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapterstilts import compose
+from adapterstilts.recipe.space import FORM, SINGLE, Guide, Settings, composition
+from adapterstilts.runner.terms import last_training
+from adapterstilts.search.work import Workshop
+
+# At most this share of the trials is given; the sampler has the rest.
+_SHARE = 2
+
+
+@dataclass(frozen=True)
+class First:
+    """Answers of first trials: each with the settings that the recipe has without a study, or the nearest ones.
+
+    Attributes:
+        workshop: of the target.
+        order: adapters of the pool, the most promising first.
+    """
+
+    workshop: Workshop
+    order: tuple[str, ...]
+
+    def __call__(self, family: str) -> Sequence[Mapping[str, Any]]:
+        """Return the answers of the first trials of a family, or of the search for an empty one."""
+        if family == SINGLE:
+            return [self._guided(SINGLE, [name], family) for name in self.order][: self._most]
+        if family:
+            return [self._answers(family, {}, family)]
+        return [self._guided(form, names, "") for form, names in self._obvious()][: self._most]
+
+    @property
+    def _most(self) -> int:
+        space = self.workshop.prepared.recipe.space
+        assert space is not None  # whoever asks has a study
+        return max(1, space.section.trials // _SHARE)
+
+    def _obvious(self) -> list[tuple[str, list[str]]]:
+        """Return single adapters, then as many as there is room for, of each kind of composition."""
+        space = self.workshop.prepared.recipe.space
+        assert space is not None  # whoever asks has a study
+        single = next((form for form in ("stack", "fuse", "init_from") if form in space.forms), "")
+        alone = [(single, [name]) for name in self.order] if single else []
+        together = [(form, list(self.order[: space.slots(form)])) for form in space.forms]
+        return [*alone, *(one for one in together if one not in alone)]
+
+    def _guided(self, form: str, names: Sequence[str], family: str) -> Mapping[str, Any]:
+        slots = {f"{form}.{slot}": name for slot, name in enumerate(names, 1)}
+        method = composition(form, dict.fromkeys(names, 1))
+        return self._answers(method, {FORM: form, **slots}, family)
+
+    def _answers(self, method: str, wanted: Mapping[str, Any], family: str) -> Mapping[str, Any]:
+        space = self.workshop.prepared.recipe.space
+        assert space is not None  # whoever asks has a study
+        guide = Guide(wanted, self._usual(method))
+        space.propose(guide, family)
+        return guide.answers
+
+    def _usual(self, method: str) -> Settings:
+        prepared, expression = self.workshop.prepared, compose.parse(method)
+        training = last_training(prepared.recipe, expression, self.workshop.target, prepared.precision)
+        adapter = prepared.recipe.settings[compose.unwrap(expression)[0]]
+        return Settings(
+            learning_rate=training.learning_rate if training else None,
+            epochs=training.epochs if training else None,
+            skip_layers=adapter.skip_layers,
+            reduction_factor=adapter.reduction_factor,
+        )
