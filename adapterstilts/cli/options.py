@@ -29,6 +29,12 @@ data_option = click.option("--data-dir", type=_PATH, help="Folder of data files,
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 offline_option = click.option("--offline", is_flag=True, help="Open no connection to a hub.")
 
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    help="Where studies are: sqlite:///FILE, journal:FILE, postgresql://... or mysql://... [default: in the store]",
+)
+
 _RUN_OPTIONS = [
     store_option,
     click.option("--out", type=_PATH, help="Folder of results. [default: runs/RECIPE]"),

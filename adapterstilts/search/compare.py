@@ -14,6 +14,7 @@ from adapterstilts.recipe.targets import Setting
 from adapterstilts.recipe.variants import arrange, method_of
 from adapterstilts.report.studies import Choice, Regret, StudyFacts
 from adapterstilts.runner.terms import UNTUNED
+from adapterstilts.search.budget import Budget
 from adapterstilts.search.records import Tried, best
 from adapterstilts.search.work import Workshop
 
@@ -27,12 +28,17 @@ class Found:
     Attributes:
         workshop: of the target.
         trials: of the study.
-        score: position of the score among the objectives.
+        budget: of its trials.
     """
 
     workshop: Workshop
     trials: Sequence[Tried]
-    score: int
+    budget: Budget
+
+    @property
+    def score(self) -> int:
+        """The position of the score among the objectives."""
+        return self.budget.score
 
     @property
     def recipe(self) -> Recipe:
@@ -137,8 +143,9 @@ class Found:
         told = {}
         for candidate in self.candidates():
             trials = self._trials_of(candidate.family)
-            fair = trials >= share and candidate.settings != Settings()
-            few = f" ({trials} trials, the winner {share})" if trials else ""
+            spent = trials >= share or (bool(trials) and self.budget.is_spent(candidate.family, self.trials))
+            fair = spent and candidate.settings != Settings()
+            few = f" ({trials} trials, the winner {share})" if trials and not spent else ""
             told[method_of(self.recipe, candidate)] = f"tuned: {trials} trials" if fair else f"{UNTUNED}{few}"
         return told
 

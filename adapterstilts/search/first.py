@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from adapterstilts import compose
 from adapterstilts.recipe.space import FORM, SINGLE, Guide, Settings, composition
 from adapterstilts.runner.terms import last_training
+from adapterstilts.search.budget import Point
 from adapterstilts.search.work import Workshop
 
 # At most this share of the trials is given; the sampler has the rest.
 _SHARE = 2
 
 
-@dataclass(frozen=True)
+@dataclass
 class First:
-    """Answers of first trials: each with the settings that the recipe has without a study, or the nearest ones.
+    """The first trials: each with the settings that the recipe has without a study, or the nearest ones.
 
     Attributes:
         workshop: of the target.
-        order: adapters of the pool, the most promising first.
+        ranked: returns the adapters of the pool, the most promising first; asked when it is needed.
     """
 
     workshop: Workshop
-    order: tuple[str, ...]
+    ranked: Callable[[], tuple[str, ...]]
 
-    def __call__(self, family: str) -> Sequence[Mapping[str, Any]]:
-        """Return the answers of the first trials of a family, or of the search for an empty one."""
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """The adapters of the pool, the most promising first."""
+        return self.ranked()
+
+    def __call__(self, family: str) -> Sequence[Point]:
+        """Return the first trials of a family, or of the search for an empty one."""
         if family == SINGLE:
             return [self._guided(SINGLE, [name], family) for name in self.order][: self._most]
         if family:
@@ -50,17 +57,17 @@ class First:
         together = [(form, list(self.order[: space.slots(form)])) for form in space.forms]
         return [*alone, *(one for one in together if one not in alone)]
 
-    def _guided(self, form: str, names: Sequence[str], family: str) -> Mapping[str, Any]:
+    def _guided(self, form: str, names: Sequence[str], family: str) -> Point:
         slots = {f"{form}.{slot}": name for slot, name in enumerate(names, 1)}
         method = composition(form, dict.fromkeys(names, 1))
         return self._answers(method, {FORM: form, **slots}, family)
 
-    def _answers(self, method: str, wanted: Mapping[str, Any], family: str) -> Mapping[str, Any]:
+    def _answers(self, method: str, wanted: Mapping[str, Any], family: str) -> Point:
         space = self.workshop.prepared.recipe.space
         assert space is not None  # whoever asks has a study
         guide = Guide(wanted, self._usual(method))
-        space.propose(guide, family)
-        return guide.answers
+        candidate = space.propose(guide, family)
+        return guide.answers, candidate
 
     def _usual(self, method: str) -> Settings:
         prepared, expression = self.workshop.prepared, compose.parse(method)

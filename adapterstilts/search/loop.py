@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from filelock import FileLock
 from optuna.exceptions import StorageInternalError, TrialPruned
@@ -17,7 +17,7 @@ from optuna.trial import Trial, TrialState
 from adapterstilts import killpoints
 from adapterstilts.errors import Fault, Interrupted
 from adapterstilts.search import records
-from adapterstilts.search.budget import Budget, Waiting
+from adapterstilts.search.budget import Budget, Due, Waiting
 from adapterstilts.search.objective import Objective, TrialFailed
 from adapterstilts.search.records import Tried, best, tried
 from adapterstilts.search.samplers import make_sampler
@@ -29,14 +29,14 @@ _POLL_SECONDS = 1.0
 class StudyReporter(Protocol):
     """What a study tells while it goes on; the command line prints it."""
 
-    def trial_ended(self, trial: Tried, best: Tried | None, trials: int) -> None:
-        """A trial is behind us; `trials` have been begun."""
+    def trial_ended(self, trial: Tried, best: Tried | None, score: int) -> None:
+        """A trial is behind us; `score` is the position of the score among the values."""
 
 
 class SilentStudy:
     """A reporter of studies that says nothing."""
 
-    def trial_ended(self, trial: Tried, best: Tried | None, trials: int) -> None:
+    def trial_ended(self, trial: Tried, best: Tried | None, score: int) -> None:
         """Say nothing."""
 
 
@@ -101,8 +101,8 @@ class Loop:
                     return Waiting() if "running" in states else None
                 if isinstance(due, Waiting):
                     return due
-                notes = {records.PHASE: due.phase} | ({records.FAMILY: due.family} if due.family else {})
-                self.study.enqueue_trial(dict(due.params), user_attrs=notes)
+                answers = {} if due.point is None else dict(due.point[0])
+                self.study.enqueue_trial(answers, user_attrs=_notes(due))
             self.study.sampler = make_sampler(self.budget.space.section, len(trials))
             for waiting in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
                 # Before it runs, so that it cannot die unheard.
@@ -166,4 +166,12 @@ class Loop:
 
     def _tell_reporter(self, number: int) -> None:
         trials = tried(self.study)
-        self.reporter.trial_ended(trials[number], best(trials, self.budget.score), len(trials))
+        self.reporter.trial_ended(trials[number], best(trials, self.budget.score), self.budget.score)
+
+
+def _notes(due: Due) -> dict[str, Any]:
+    """Return what a trial says of itself from the beginning, so that its budget is known while it waits."""
+    notes: dict[str, Any] = {records.PHASE: due.phase} | ({records.WHOLE: True} if due.whole else {})
+    if due.family:
+        notes[records.FAMILY] = due.family
+    return notes if due.point is None else notes | records.notes_of(due.point[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from optuna.exceptions import TrialPruned
 from optuna.trial import Trial
@@ -87,9 +87,8 @@ class Objective:
         phase = trial.user_attrs.get(records.PHASE, "search")
         family = trial.user_attrs.get(records.FAMILY, "") if phase == "tune" else ""
         candidate = self.space.propose(trial, family)
-        trial.set_user_attr(records.FAMILY, candidate.family)
-        trial.set_user_attr(records.METHOD, candidate.method)
-        trial.set_user_attr(records.SETTINGS, asdict(candidate.settings))
+        for name, value in records.notes_of(candidate).items():
+            trial.set_user_attr(name, value)
         return candidate
 
     def _planned(self, candidate: Candidate) -> Work:
@@ -101,10 +100,11 @@ class Objective:
     def _run(self, work: Work, trial: Trial) -> None:
         """Run what the store lacks of a trial; of whole models only those that other trials read keep their weights."""
         store = self.workshop.prepared.store
-        pruning = trial if self.space.section.pruner != "none" else None
+        reporting = trial if self.space.section.pruner != "none" else None
+        prunes = records.WHOLE not in trial.user_attrs
         evaluations = max(self._evaluations(work))
         reported = dict(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
-        watch = Watch(pruning, work.trained, evaluations, store, self.reporter, reported)
+        watch = Watch(reporting, work.trained, evaluations, store, self.reporter, reported, prunes=prunes)
         self.context.stop = stopped_by(watch, self.stop)
         self.context.trackers = (*self.trackers, watch)
         held = [key for key in work.models if key not in work.trained]

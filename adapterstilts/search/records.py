@@ -15,7 +15,14 @@ Phase = Literal["search", "tune"]
 
 # Notes in a trial's user attributes.
 PHASE, FAMILY, METHOD, SETTINGS = "phase", "family", "method", "settings"
-WORK, SAME_AS, ERROR, OTHER_SCORE, STAGES = "work", "same_as", "error", "target_validation", "stages"
+WHOLE, WORK, SAME_AS, ERROR, OTHER_SCORE, STAGES = (
+    "whole",
+    "work",
+    "same_as",
+    "error",
+    "target_validation",
+    "stages",
+)
 
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -87,6 +94,15 @@ def _tried(trial: FrozenTrial) -> Tried:
         same_as=notes.get(SAME_AS),
         seconds=None if duration is None else duration.total_seconds(),
     )
+
+
+def notes_of(candidate: Candidate) -> dict[str, Any]:
+    """Return a candidate as notes beside a trial."""
+    return {
+        FAMILY: candidate.family,
+        METHOD: candidate.method,
+        SETTINGS: {name: value for name, value in vars(candidate.settings).items() if value is not None},
+    }
 
 
 def _candidate(notes: Mapping[str, Any]) -> Candidate | None:

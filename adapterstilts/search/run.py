@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from adapterstilts import compose
 from adapterstilts.errors import Fault, StageFailed
 from adapterstilts.recipe.build import make_plan
-from adapterstilts.recipe.space import Candidate, Settings
+from adapterstilts.recipe.space import Candidate, Settings, Space
 from adapterstilts.runner.execute import Measuring, Run, context_of, execute
 from adapterstilts.runner.missing import missing_stages, release_all
 from adapterstilts.runner.prepare import Prepared
@@ -20,6 +21,7 @@ from adapterstilts.search.first import First
 from adapterstilts.search.loop import Loop, SilentStudy, StudyReporter
 from adapterstilts.search.objective import Objective
 from adapterstilts.search.opening import open_study
+from adapterstilts.search.ranking import Ranking
 from adapterstilts.search.records import tried
 from adapterstilts.search.storage import Opened, open_storage, storage_faults
 from adapterstilts.search.work import Workshop
@@ -100,13 +102,22 @@ def search(
     reporter = Measuring(telling.stages, prepared)
     # The time limit of the options is part of the context's own question.
     objective = Objective(space, workshop, context, context.stop, reporter, telling.trackers)
-    budget = Budget(space, space.section.objectives.index("score"), First(workshop, space.pool))
+    first = First(workshop, partial(_order, space, Ranking(workshop, context, reporter)))
+    budget = Budget(space, space.section.objectives.index("score"), first)
     return Loop(study, opened, budget, objective, telling.trials, context.stop)
+
+
+def _order(space: Space, ranking: Ranking) -> tuple[str, ...]:
+    """Return the pool, the most promising adapter first where the recipe says by what."""
+    if space.section.rank == "none" or not space.forms:
+        return space.pool
+    scores = ranking.by(space.section.rank)
+    return tuple(sorted(space.pool, key=lambda name: -scores[name]))
 
 
 def found_by(loop: Loop) -> Found:
     """Return what a study has found so far."""
-    return Found(loop.objective.workshop, tried(loop.study), loop.budget.score)
+    return Found(loop.objective.workshop, tried(loop.study), loop.budget)
 
 
 def _compared(loop: Loop, opened: Opened, out: Path, telling: Telling) -> Run:

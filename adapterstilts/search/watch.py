@@ -24,12 +24,13 @@ class Watch:
     stage so far. A stage that goes on from a checkpoint, or is in the store already, tells the same numbers.
 
     Args:
-        trial: that is told; None where nothing ends it early.
+        trial: that is told; None where nothing ends trials early.
         counted: keys of the stages whose scores count.
         evaluations: of each of them.
         store: where finished stages are.
         inner: is told of the stages as well.
         reported: what the trial was told before its process died.
+        prunes: whether Optuna is asked to end the trial.
     """
 
     def __init__(
@@ -40,8 +41,11 @@ class Watch:
         store: Store,
         inner: Reporter,
         reported: Mapping[int, float],
+        *,
+        prunes: bool = True,
     ) -> None:
         self.pruned = False
+        self._prunes = prunes
         self._trial, self._counted, self._evaluations = trial, counted, evaluations
         self._store, self._inner = store, inner
         self._reported = dict(reported)
@@ -86,7 +90,7 @@ class Watch:
         if VALIDATION not in values or self._now not in self._counted or self._trial is None:
             return
         self._report(step * self._evaluations // self._steps, values[VALIDATION])
-        self.pruned = self.pruned or self._trial.should_prune()
+        self.pruned = self.pruned or (self._prunes and self._trial.should_prune())
 
     def finish(self) -> None:
         """Say nothing."""

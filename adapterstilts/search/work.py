@@ -5,7 +5,7 @@ No trial reads test data: what is planned ends with the trained model, or with i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from adapterstilts.metrics import registry
@@ -110,15 +110,19 @@ class Workshop:
 
 def _without_evaluations(plan: Plan) -> Plan:
     """Return what a plan trains for its results."""
-    wanted = [cell.trained_by for cell in plan.cells if cell.trained_by is not None]
-    needed: set[str] = set()
-    while wanted:
-        key = wanted.pop()
+    trained = part_of(plan, [cell.trained_by for cell in plan.cells if cell.trained_by is not None])
+    return Plan(trained.stages, tuple(replace(cell, stage=None) for cell in plan.cells))
+
+
+def part_of(plan: Plan, wanted: Iterable[str]) -> Plan:
+    """Return the part of a plan that makes some of its stages; it has no results."""
+    waiting, needed = list(wanted), set[str]()
+    while waiting:
+        key = waiting.pop()
         if key not in needed:
             needed.add(key)
-            wanted += plan.stages[key].inputs.values()
-    stages = {key: stage for key, stage in plan.stages.items() if key in needed}
-    return Plan(stages, tuple(replace(cell, stage=None) for cell in plan.cells))
+            waiting += plan.stages[key].inputs.values()
+    return Plan({key: stage for key, stage in plan.stages.items() if key in needed}, ())
 
 
 # ---- values
