@@ -1,7 +1,7 @@
 """Which intermediate adapters look promising for a target, before any trial (Poth et al. 2021).
 
-Nothing here reads test data; `few_step` alone trains on the target, for some steps, and reads its validation score. What
-has to be trained is trained by the ordinary stages, so that a later run finds it.
+Nothing here reads test data; `few_step` alone trains on the target, for some steps, and reads its validation score.
+What has to be trained is trained by the ordinary stages, so that a later run finds it.
 """
 
 from __future__ import annotations
