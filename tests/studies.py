@@ -91,6 +91,7 @@ def run(path: str, options: Any, storage: str | None = None) -> None:
 
 def told(path: Path, options: Any, storage: str | None = None) -> list[Any]:
     """Return the trials of a recipe's study, without their times."""
+    from contextlib import closing
     from dataclasses import replace
 
     from adapterstilts.runner.prepare import prepare
@@ -99,5 +100,6 @@ def told(path: Path, options: Any, storage: str | None = None) -> list[Any]:
     from adapterstilts.search.storage import open_storage
 
     prepared = prepare(str(path), options=options)
-    study = find_study(prepared.recipe.file.name, open_storage(storage, prepared.store.root))
-    return [replace(trial, seconds=None) for trial in tried(study)]
+    with closing(open_storage(storage, prepared.store.root)) as opened:
+        study = find_study(prepared.recipe.file.name, opened)
+        return [replace(trial, seconds=None) for trial in tried(study)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,8 @@ def list_studies(storage: str | None, store: Path | None, as_json: bool) -> None
     """List studies with their best trials so far."""
     from adapterstilts.search.views import study_names, view
 
-    opened = _opened(storage, store)
-    studies = [view(name, opened) for name in study_names(opened)]
+    with closing(_opened(storage, store)) as opened:
+        studies = [view(name, opened) for name in study_names(opened)]
     if as_json:
         print_json([_data(study) for study in studies])
         return
@@ -76,7 +77,8 @@ def show(name: str, storage: str | None, store: Path | None, as_json: bool) -> N
     """Print a study's trials, what mattered in them, and of several objectives the Pareto front."""
     from adapterstilts.search.views import view
 
-    study = view(name, _opened(storage, store))
+    with closing(_opened(storage, store)) as opened:
+        study = view(name, opened)
     if as_json:
         print_json(_data(study))
         return
@@ -150,8 +152,8 @@ def plot(name: str, out: Path, storage: str | None, store: Path | None) -> None:
     from adapterstilts.report.study_plots import Plots, draw_study, draw_transfer, save
     from adapterstilts.search.views import related, view
 
-    opened = _opened(storage, store)
-    studies = [view(one, opened) for one in related(name, opened)]
+    with closing(_opened(storage, store)) as opened:
+        studies = [view(one, opened) for one in related(name, opened)]
     plots: Plots = {}
     for study in studies:
         points = [(trial.number, trial.values) for trial in study.trials if trial.values]

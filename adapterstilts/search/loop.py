@@ -107,7 +107,8 @@ class Loop:
             for waiting in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
                 # Before it runs, so that it cannot die unheard.
                 self.opened.beat(waiting._trial_id)
-            trial = self.study.ask()
+            with quietly():
+                trial = self.study.ask()
             lock = self.opened.claim(self._name(trial.number)) if self.opened.locks is not None else None
         killpoints.reach("trial_asked")
         return trial, lock

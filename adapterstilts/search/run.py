@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -65,18 +66,18 @@ def run_studies(prepared: Prepared, storage: str | None = None, telling: Telling
         Interrupted: when asked to stop; run again to go on.
         AdapterStiltsError: when the data, the backbone, the store, the disk or the storage fails.
     """
-    opened = open_storage(storage, prepared.store.root)
     context = context_of(prepared, telling.trackers, telling.stop)
     # From here on the time limit is part of the question whether to stop.
     prepared = replace(prepared, options=replace(prepared.options, max_hours=None))
+    alone = len(prepared.recipe.targets) == 1
     runs = []
-    for number, target in enumerate(prepared.recipe.targets):
-        loop = search(prepared, number, opened, context, telling)
-        with storage_faults(opened.url):
-            loop.run()
-        alone = len(prepared.recipe.targets) == 1
-        out = prepared.out if alone else prepared.out / target.name
-        runs.append(_compared(loop, opened, out, telling))
+    with closing(open_storage(storage, prepared.store.root)) as opened:
+        for number, target in enumerate(prepared.recipe.targets):
+            loop = search(prepared, number, opened, context, telling)
+            with storage_faults(opened.url):
+                loop.run()
+            out = prepared.out if alone else prepared.out / target.name
+            runs.append(_compared(loop, opened, out, telling))
     return runs
 
 

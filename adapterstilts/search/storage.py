@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from adapterstilts.errors import EnvironmentFault, Fault, StoreError, UsageError
 
@@ -38,6 +44,7 @@ _GRACE_SECONDS = 120
 _CONNECT_SECONDS = 10
 # A database that is restarted is back by then; a wrong address is told without a long wait.
 _BUSY_SECONDS = 60
+_MADE_AT_ONCE = 5
 
 
 @dataclass
@@ -56,11 +63,16 @@ class Opened:
     locks: Path | None
     gate: Path
 
+    def close(self) -> None:
+        """Let connections go."""
+        if isinstance(self.storage, RDBStorage):
+            self.storage.remove_session()
+            self.storage.engine.dispose()
+
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
         """Hold the lock under which one process at a time begins a trial of a study, or makes the study."""
-        self.gate.mkdir(parents=True, exist_ok=True)
-        with FileLock(str(self.gate / f"{name}.lock")):
+        with _alone(self.gate, name):
             yield
 
     def claim(self, name: str) -> FileLock | None:
@@ -103,9 +115,10 @@ class Opened:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Say nothing of what Optuna calls experimental; tests hold it to what we need."""
+    """Say nothing of what Optuna calls experimental, and of heartbeats, which are our own; tests hold both."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Heartbeat of storage is supposed")
         yield
 
 
@@ -125,25 +138,45 @@ def open_storage(url: str | None, root: Path) -> Opened:
     if url is None:
         url = f"{_SQLITE}{root / STUDIES_FILE}"
     with storage_faults(_shown(url)), _driver_faults(_shown(url)):
-        if url.startswith(_JOURNAL):
-            path = Path(url.removeprefix(_JOURNAL).removeprefix("//"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            locks = _locks(path)
-            return Opened(url, JournalStorage(JournalFileBackend(str(path))), locks, locks)
-        if url.startswith(_SQLITE):
-            path = Path(url.removeprefix(_SQLITE))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            locks = _locks(path)
-            engine: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}}
-            return Opened(url, RDBStorage(url, engine_kwargs=engine), locks, locks)
+        for prefix, make in _FILES.items():
+            if url.startswith(prefix):
+                path = Path(url.removeprefix(prefix))
+                locks = path.with_name(f"{path.name}.locks")
+                # Two processes that make the same tables would each meet the other's.
+                with _alone(locks, "open"):
+                    return Opened(url, make(path), locks, locks)
         return Opened(_shown(url), _database(url), None, root / "locks" / "studies")
 
 
-def _locks(path: Path) -> Path:
-    return path.with_name(f"{path.name}.locks")
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(folder / f"{name}.lock")):
+        yield
+
+
+def _journal(path: Path) -> BaseStorage:
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _sqlite(path: Path) -> BaseStorage:
+    return RDBStorage(f"{_SQLITE}{path}", engine_kwargs={"connect_args": {"timeout": _BUSY_SECONDS}})
+
+
+_FILES: Mapping[str, Callable[[Path], BaseStorage]] = {_JOURNAL: _journal, _SQLITE: _sqlite}
 
 
 def _database(url: str) -> RDBStorage:
+    for _ in range(_MADE_AT_ONCE):
+        try:
+            return _connected(url)
+        except (IntegrityError, ProgrammingError):
+            # Another process, perhaps on another host, is making the tables in the same moment.
+            time.sleep(1)
+    return _connected(url)
+
+
+def _connected(url: str) -> RDBStorage:
     with quietly():
         return RDBStorage(
             _driven(url),
