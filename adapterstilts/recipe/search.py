@@ -12,7 +12,7 @@ from adapterstilts.recipe.methods import trains
 from adapterstilts.recipe.schema import RangeSection, RatesSection, RecipeFile, SearchSection
 from adapterstilts.recipe.settings import adapter_settings, settings_faults
 from adapterstilts.recipe.space import Endless, Space, composition, points
-from adapterstilts.recipe.targets import Target
+from adapterstilts.recipe.targets import Target, on_validation
 from adapterstilts.tasks.spec import TaskSpec
 
 _PAIRED = ("average", "parallel")
@@ -144,8 +144,8 @@ def _target_validation_faults(where: str, target: Target, task: TaskSpec) -> Ite
     if target.split == "validation":
         what = f"{target.name!r} would be selected on the data that it is scored on"
         yield Fault("search.select_on", what, f"score the test split in {where}")
-    elif not set(target.languages) & set(task.languages("validation")):
-        what = f"{task.name!r} has no validation data in its evaluation languages"
+    elif on_validation(target, task) is None:
+        what = f"{task.name!r} has no validation data in its evaluation languages, beside those that it trains on"
         yield Fault("search.select_on", what, "write `select_on: validation`")
 
 

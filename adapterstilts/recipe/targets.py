@@ -192,6 +192,18 @@ def target_purposes(target: Target, kind: str, methods: tuple[compose.Expression
     return list(dict.fromkeys(one for method in methods for one in target.purposes(method, kind)))
 
 
+def on_validation(target: Target, task: TaskSpec) -> Target | None:
+    """Return a target that is scored on its validation data, in place of its test data; None where it has none.
+
+    A language that the target trains on is left out: its validation data are the source's.
+    """
+    there = set(task.languages("validation"))
+    source = target.source
+    trained = set(source.languages) if source is not None and source.task == task.name else set()
+    languages = tuple(one for one in target.languages if one in there - trained)
+    return replace(target, split="validation", languages=languages) if languages else None
+
+
 # ---- faults
 
 

@@ -15,7 +15,6 @@ from adapterstilts.recipe.check import Recipe, check
 from adapterstilts.recipe.schema import AdapterSection, RecipeFile, TrainingFields
 from adapterstilts.recipe.space import Candidate, Settings
 from adapterstilts.recipe.targets import Target
-from adapterstilts.tasks.spec import TaskSpec
 
 
 def arrange(
@@ -103,15 +102,3 @@ def _free(name: str, section: AdapterSection, file: RecipeFile) -> str:
 def for_target(recipe: Recipe, target: Target) -> Recipe:
     """Return the recipe with one of its targets alone."""
     return replace(recipe, targets=(target,))
-
-
-def on_validation(target: Target, task: TaskSpec) -> Target | None:
-    """Return a target that is scored on its validation data, in place of its test data; None where it has none.
-
-    A language that the target trains on is left out: its validation data are the source's.
-    """
-    there = set(task.languages("validation"))
-    source = target.source
-    trained = set(source.languages) if source is not None and source.task == task.name else set()
-    languages = tuple(one for one in target.languages if one in there - trained)
-    return replace(target, split="validation", languages=languages) if languages else None

@@ -13,8 +13,8 @@ from adapterstilts.recipe.build import make_plan
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.plan import Cell, Plan
 from adapterstilts.recipe.space import Candidate
-from adapterstilts.recipe.targets import Target
-from adapterstilts.recipe.variants import arrange, for_target, on_validation
+from adapterstilts.recipe.targets import Target, on_validation
+from adapterstilts.recipe.variants import arrange, for_target
 from adapterstilts.runner.costs import Costs
 from adapterstilts.runner.prepare import Prepared
 from adapterstilts.search.watch import VALIDATION
