@@ -116,6 +116,12 @@ def plan(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
         f"{totals['unresolved']} unresolved; time {time_text(totals['seconds'])}, "
         f"disk {size_text(totals['disk'])} (at its peak {size_text(totals['peak_disk'])})"
     )
+    if prepared.recipe.space is not None:
+        trials = prepared.recipe.space.section.trials
+        of_each = "" if prepared.recipe.space.forms else " of each method"
+        click.echo(
+            f"a study of {trials} trials{of_each} goes before; it adds its winner, and chooses settings"
+        )
 
 
 @command.command("run")

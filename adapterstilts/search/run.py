@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from adapterstilts import compose
-from adapterstilts.errors import Fault, StageFailed
+from adapterstilts.errors import Fault, StageFailed, UsageError
 from adapterstilts.recipe.build import make_plan
 from adapterstilts.recipe.space import Candidate, Settings, Space
 from adapterstilts.runner.execute import Measuring, Run, context_of, execute
@@ -81,6 +81,22 @@ def run_studies(prepared: Prepared, storage: str | None = None, telling: Telling
     return runs
 
 
+def run_one_study(
+    prepared: Prepared, storage: str | None, reporter: Reporter | None, trackers: Sequence[Tracker]
+) -> Run:
+    """Run the study of a recipe with one target; see `run_studies`.
+
+    Raises:
+        UsageError: when there are several targets, and so several comparisons.
+    """
+    if len(prepared.recipe.targets) > 1:
+        what = f"its {len(prepared.recipe.targets)} targets have a study and a comparison each"
+        remedy = "call adapterstilts.search.run.run_studies, or name one target"
+        raise UsageError(Fault(str(prepared.recipe.path), what, remedy))
+    (run,) = run_studies(prepared, storage, Telling(reporter or Silent(), SilentStudy(), trackers))
+    return run
+
+
 def search(
     prepared: Prepared, number: int, opened: Opened, context: Context, telling: Telling = SILENT
 ) -> Loop:
@@ -94,11 +110,13 @@ def search(
         telling: who is told.
 
     Raises:
-        UsageError: when a study of this name was made with something else.
+        UsageError: when the recipe has no study, or one of this name was made with something else.
     """
     workshop = Workshop(prepared, number)
     space = prepared.recipe.space
-    assert space is not None, "the recipe has no `search:`"
+    if space is None:
+        remedy = "add the section; `adapterstilts recipe show study` is an example"
+        raise UsageError(Fault(str(prepared.recipe.path), "the recipe has no `search:`", remedy))
     study = open_study(workshop, opened)
     reporter = Measuring(telling.stages, prepared)
     # The time limit of the options is part of the context's own question.

@@ -18,7 +18,7 @@ from adapterstilts.report.studies import read_study
 from adapterstilts.runner.execute import Run
 from adapterstilts.runner.prepare import Options, Prepared, prepare
 from adapterstilts.runner.reporter import Silent
-from adapterstilts.search.run import Telling, open_search, run_studies
+from adapterstilts.search.run import Telling, open_search, run_one_study, run_studies
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,17 @@ def test_a_study_that_no_recipe_made_is_refused(done: Searched, tmp_path: Path) 
         run_studies(done.prepared, url)
 
 
+def test_python_runs_and_opens_studies(done: Searched) -> None:
+    import adapterstilts
+
+    run = adapterstilts.run(done.recipe, options=done.options)
+    assert run.trained == 0
+    opened = adapterstilts.study(done.recipe, options=done.options)
+    assert len(opened.study.trials) == len(done.heard.trials)
+    with pytest.raises(UsageError, match="the recipe has no `search:`"):
+        adapterstilts.study(done.run.out / "recipe.resolved.yaml", options=done.options)
+
+
 # ---- what is sought, and what is told
 
 
@@ -314,6 +325,8 @@ def test_two_targets_have_a_study_each(backbone_folder: Path, tmp_path: Path) ->
         more_targets=("{task: topics, name: again, languages: [yy]}",),
     )
     options = Options(store=tmp_path / "store", out=tmp_path / "out", threads=1)
+    with pytest.raises(UsageError, match="its 2 targets have a study and a comparison each"):
+        run_one_study(prepare(str(recipe), options=options), None, None, ())
     runs = run_studies(prepare(str(recipe), options=options))
     assert [run.out.name for run in runs] == ["topics", "again"]
     assert [json.loads((run.out / "study.json").read_text())["name"] for run in runs] == [
