@@ -2,13 +2,13 @@
 
     python -m benchmarks.selector [--recipe FILE] [--data DIR] [--store DIR] [--seed 1000] [--out FILE.json] [k=v ...]
 
-The recipe (``benchmarks/selector.yaml``) trains every intermediate adapter, and the target's on top of each, with its own
-seeds; the gain of an intermediate is the score on test data minus that of the target adapter alone, in points, a mean
-over languages and seeds. The selectors (`adapterstilts.search.ranking`) see another seed, and no test data. Beside them
-stand a random order, whose figures are exact expectations, and the order by size of the training data.
+The recipe (``benchmarks/selector.yaml``) trains every intermediate adapter, and the target's on top of each, with its
+own seeds; the gain of an intermediate is the score on test data minus that of the target adapter alone, in points, a
+mean over languages and seeds. The selectors (`adapterstilts.search.ranking`) see another seed, and no test data. Beside
+them stand a random order, whose figures are exact expectations, and the order by size of the training data.
 
-Regret at k is the gain of the best intermediate minus that of the best among the first k. Rank correlation is Spearman's.
-The data are those of `--data`, ``$ADAPTERSTILTS_TEST_DATA`` or ``../shared/data``.
+Regret at k is the gain of the best intermediate minus that of the best among the first k. Rank correlation is
+Spearman's. The data are those of `--data`, ``$ADAPTERSTILTS_TEST_DATA`` or ``../shared/data``.
 """
 
 from __future__ import annotations
