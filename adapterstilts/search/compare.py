@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from adapterstilts import compose
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.schema import RecipeFile
-from adapterstilts.recipe.space import Candidate, Settings
+from adapterstilts.recipe.space import Candidate, Settings, Space
 from adapterstilts.recipe.targets import Setting
 from adapterstilts.recipe.variants import arrange, method_of
 from adapterstilts.report.studies import Choice, Regret, StudyFacts
@@ -41,6 +41,11 @@ class Found:
         return self.budget.score
 
     @property
+    def space(self) -> Space:
+        """The space of the study."""
+        return self.budget.space
+
+    @property
     def recipe(self) -> Recipe:
         """The recipe of the study."""
         return self.workshop.prepared.recipe
@@ -48,17 +53,15 @@ class Found:
     @property
     def winner(self) -> Tried | None:
         """The best trial of the search, or of all methods where none is; None where every trial failed."""
-        assert self.recipe.space is not None  # there was a study
-        phase = "search" if self.recipe.space.forms else "tune"
+        phase = "search" if self.space.forms else "tune"
         return best([trial for trial in self.trials if trial.phase == phase], self.score)
 
     @property
     def single(self) -> Tried | None:
         """The best trial with one adapter of the pool under the target's."""
-        assert self.recipe.space is not None  # there was a study
-        if not self.recipe.space.forms:
+        if not self.space.forms:
             return None
-        alone = {str(compose.parse(f"stack({name}, target)")) for name in self.recipe.space.pool}
+        alone = {str(compose.parse(f"stack({name}, target)")) for name in self.space.pool}
         return best(
             [one for one in self.trials if one.candidate and one.candidate.method in alone], self.score
         )
@@ -93,17 +96,15 @@ class Found:
 
     @property
     def _selected_on_target(self) -> bool:
-        section = self.recipe.file.search
-        return section is not None and section.select_on == _TUNED_ON_TARGET
+        return self.space.section.select_on == _TUNED_ON_TARGET
 
     # ---- what is told of it
 
     def facts(self, name: str, storage: str) -> StudyFacts | None:
         """Return the study as the report tells it; None where every trial failed."""
-        winner, section = self.winner, self.recipe.file.search
-        if winner is None or section is None:
+        winner, single, section = self.winner, self.single, self.space.section
+        if winner is None:
             return None
-        single = self.single
         return StudyFacts(
             name=name,
             storage=storage,
@@ -120,9 +121,9 @@ class Found:
 
     def choice(self, trial: Tried) -> Choice:
         """Return a complete trial as the report tells it."""
-        section, candidate = self.recipe.file.search, trial.candidate
-        assert section is not None and candidate is not None  # it is complete
-        named = dict(zip(section.objectives, trial.values, strict=True))
+        candidate = trial.candidate
+        assert candidate is not None  # it is complete
+        named = dict(zip(self.space.section.objectives, trial.values, strict=True))
         return Choice(
             method=method_of(self.recipe, candidate),
             settings=str(candidate.settings),
@@ -133,9 +134,7 @@ class Found:
         )
 
     def _signs(self) -> tuple[int, ...]:
-        section = self.recipe.file.search
-        assert section is not None  # there was a study
-        return tuple(1 if name == "score" else -1 for name in section.objectives)
+        return tuple(1 if name == "score" else -1 for name in self.space.section.objectives)
 
     def _tuned(self, winner: Tried) -> dict[str, str]:
         """Return on how many trials the settings of each compared method were chosen."""

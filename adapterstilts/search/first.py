@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from adapterstilts import compose
-from adapterstilts.recipe.space import FORM, SINGLE, Guide, Settings, composition
+from adapterstilts.recipe.space import FORM, SINGLE, Guide, Settings, Space, composition
 from adapterstilts.runner.terms import last_training
 from adapterstilts.search.budget import Point
 from adapterstilts.search.work import Workshop
@@ -22,10 +22,12 @@ class First:
     """The first trials: each with the settings that the recipe has without a study, or the nearest ones.
 
     Attributes:
+        space: that is searched.
         workshop: of the target.
         ranked: returns the adapters of the pool, the most promising first; asked when it is needed.
     """
 
+    space: Space
     workshop: Workshop
     ranked: Callable[[], tuple[str, ...]]
 
@@ -44,17 +46,13 @@ class First:
 
     @property
     def _most(self) -> int:
-        space = self.workshop.prepared.recipe.space
-        assert space is not None  # whoever asks has a study
-        return max(1, space.section.trials // _SHARE)
+        return max(1, self.space.section.trials // _SHARE)
 
     def _obvious(self) -> list[tuple[str, list[str]]]:
         """Return single adapters, then as many as there is room for, of each kind of composition."""
-        space = self.workshop.prepared.recipe.space
-        assert space is not None  # whoever asks has a study
-        single = next((form for form in ("stack", "fuse", "init_from") if form in space.forms), "")
+        single = next((form for form in ("stack", "fuse", "init_from") if form in self.space.forms), "")
         alone = [(single, [name]) for name in self.order] if single else []
-        together = [(form, list(self.order[: space.slots(form)])) for form in space.forms]
+        together = [(form, list(self.order[: self.space.slots(form)])) for form in self.space.forms]
         return [*alone, *(one for one in together if one not in alone)]
 
     def _guided(self, form: str, names: Sequence[str], family: str) -> Point:
@@ -63,10 +61,8 @@ class First:
         return self._answers(method, {FORM: form, **slots}, family)
 
     def _answers(self, method: str, wanted: Mapping[str, Any], family: str) -> Point:
-        space = self.workshop.prepared.recipe.space
-        assert space is not None  # whoever asks has a study
         guide = Guide(wanted, self._usual(method))
-        candidate = space.propose(guide, family)
+        candidate = self.space.propose(guide, family)
         return guide.answers, candidate
 
     def _usual(self, method: str) -> Settings:

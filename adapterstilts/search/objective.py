@@ -102,9 +102,10 @@ class Objective:
         store = self.workshop.prepared.store
         reporting = trial if self.space.section.pruner != "none" else None
         prunes = records.WHOLE not in trial.user_attrs
-        evaluations = max(self._evaluations(work))
         reported = dict(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
-        watch = Watch(reporting, work.trained, evaluations, store, self.reporter, reported, prunes=prunes)
+        watch = Watch(
+            reporting, work.trained, work.evaluations, store, self.reporter, reported, prunes=prunes
+        )
         self.context.stop = stopped_by(watch, self.stop)
         self.context.trackers = (*self.trackers, watch)
         held = [key for key in work.models if key not in work.trained]
@@ -123,10 +124,6 @@ class Objective:
         for key in work.models:
             if key in work.trained:
                 release(store, key)
-
-    @staticmethod
-    def _evaluations(work: Work) -> list[int]:
-        return [work.plan.stages[key].spec.training.evaluations for key in work.trained]  # type: ignore[union-attr]
 
     def _values(self, work: Work, trial: Trial) -> tuple[float, ...]:
         store, section = self.workshop.prepared.store, self.space.section

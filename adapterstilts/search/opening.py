@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -11,11 +11,10 @@ from optuna.study import Study
 
 from adapterstilts import compose
 from adapterstilts.errors import Fault, UsageError, suggest
-from adapterstilts.recipe.space import Candidate, Settings
+from adapterstilts.recipe.space import Candidate, Settings, Space
 from adapterstilts.search.samplers import make_pruner, make_sampler
 from adapterstilts.search.storage import Opened, quietly, storage_faults
-from adapterstilts.search.work import Workshop
-from adapterstilts.specs import changed_fields
+from adapterstilts.search.work import Work, Workshop
 
 FACTS = "adapterstilts"
 """The user attribute in which a study says what it was made with."""
@@ -27,6 +26,7 @@ _DIRECTIONS: Mapping[str, Literal["maximize", "minimize"]] = {
 # What may change while a study goes on: more trials, another way of proposing them, other methods beside it.
 _FREE = {"trials", "tune", "sampler", "seed", "rank"}
 _DATA = "data, backbone or machine"
+_SHORT = 60
 
 
 def study_name(workshop: Workshop) -> str:
@@ -35,15 +35,16 @@ def study_name(workshop: Workshop) -> str:
     return recipe.file.name if len(recipe.targets) == 1 else f"{recipe.file.name}.{workshop.target.name}"
 
 
-def open_study(workshop: Workshop, opened: Opened) -> Study:
+def open_study(workshop: Workshop, space: Space, opened: Opened) -> Study:
     """Return the study of a target, made if it is not there.
 
     Raises:
         UsageError: when a study of this name was made with something else; says what differs.
         StoreError: when the storage fails.
     """
-    name, facts = study_name(workshop), _facts(workshop)
-    section = _section(workshop)
+    section = space.section
+    base = workshop.plan(Candidate("", compose.TARGET, Settings()), section.seeds)
+    name, facts = study_name(workshop), _facts(workshop, space, base)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with storage_faults(opened.url), opened.alone(name), quietly():
         study = _made(name, opened, [_DIRECTIONS[one] for one in section.objectives])
@@ -52,14 +53,8 @@ def open_study(workshop: Workshop, opened: Opened) -> Study:
             study.set_user_attr(FACTS, facts)
     _check(study, facts, opened)
     study.sampler = make_sampler(section, 0)
-    study.pruner = make_pruner(section, len(section.seeds) * _evaluations(workshop))
+    study.pruner = make_pruner(section, len(base.trained) * base.evaluations)
     return study
-
-
-def _section(workshop: Workshop) -> Any:
-    section = workshop.prepared.recipe.file.search
-    assert section is not None  # whoever opens a study has one
-    return section
 
 
 def _made(name: str, opened: Opened, directions: Sequence[Literal["maximize", "minimize"]]) -> Study:
@@ -69,26 +64,24 @@ def _made(name: str, opened: Opened, directions: Sequence[Literal["maximize", "m
         return optuna.load_study(storage=opened.storage, study_name=name)
 
 
-def _facts(workshop: Workshop) -> dict[str, Any]:
+def _facts(workshop: Workshop, space: Space, base: Work) -> dict[str, Any]:
     """Return what a study is made with, as plain data: two of one name have to agree on it."""
     recipe = workshop.prepared.recipe
     file = recipe.file.model_dump(
         mode="json", include={"backbone", "adapter", "adapters", "training", "remove_overlap"}
     )
-    # What is trained on is in keys, whatever a recipe calls it.
-    base = workshop.plan(Candidate("", compose.TARGET, Settings()), _section(workshop).seeds)
     search = {
-        name: value for name, value in _section(workshop).model_dump(mode="json").items() if name not in _FREE
+        name: value for name, value in space.section.model_dump(mode="json").items() if name not in _FREE
     }
-    assert recipe.space is not None  # whoever opens a study has one
     return {
         **file,
-        "search": {**search, "pool": list(recipe.space.pool)},
+        "search": {**search, "pool": list(space.pool)},
         "target": workshop.target.name,
         "intermediate": [
             one.model_dump(mode="json", exclude_defaults=True)
             for one in (*recipe.file.intermediate, *recipe.file.domain, *recipe.file.pretrained)
         ],
+        # What is trained on is in keys, whatever a recipe calls it.
         _DATA: base.identity,
     }
 
@@ -99,26 +92,27 @@ def _check(study: Study, facts: Mapping[str, Any], opened: Opened) -> None:
     remedy = "give the recipe another `name`, or another --storage"
     if there is None:
         raise UsageError(Fault(where, "was not made by a recipe", remedy))
-    changed = changed_fields(there, facts)
-    told = [name for name in changed if name != _DATA] or changed
+    found = list(_differences(there, facts))
+    told = [one for one in found if not one.startswith(_DATA)] or found
     if told:
-        differences = "; ".join(f"{name}: {_at(there, name)}, now {_at(facts, name)}" for name in told)
-        raise UsageError(Fault(where, f"was made with another {differences}", remedy))
+        raise UsageError(Fault(where, f"was made with another {'; '.join(told)}", remedy))
 
 
-def _at(data: Mapping[str, Any], path: str) -> Any:
-    found: Any = data
-    for part in path.replace("[", ".[").split("."):
-        if part.startswith("["):
-            found = found[int(part[1:-1])]
-        else:
-            found = found.get(part, "nothing") if isinstance(found, Mapping) else found
-    return found[:8] if path == _DATA else found
+def _differences(there: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield what differs, with both values."""
+    for name in sorted({*there, *now}):
+        old, new = there.get(name), now.get(name)
+        place = f"{path}.{name}".lstrip(".")
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _differences(old, new, place)
+        elif old != new:
+            yield f"{place}: {_short(old)}, now {_short(new)}"
 
 
-def _evaluations(workshop: Workshop) -> int:
-    base = workshop.plan(Candidate("", compose.TARGET, Settings()), _section(workshop).seeds)
-    return max(base.plan.stages[key].spec.training.evaluations for key in base.trained)  # type: ignore[union-attr]
+def _short(value: Any) -> str:
+    """Return a value as text; of a long one, a digest say, its beginning."""
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]} ..."
 
 
 def find_study(name: str, opened: Opened) -> Study:

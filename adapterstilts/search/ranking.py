@@ -144,7 +144,11 @@ class Ranking:
         workshop = replace(self.workshop, prepared=replace(self.workshop.prepared, recipe=brief))
         work = workshop.plan(Candidate("", method, Settings()), self._seeds)
         self._run(work.plan, work.trained)
-        return source_score(work, self.workshop.prepared.store)
+        score = source_score(work, self.workshop.prepared.store)
+        if score is None:
+            what = f"nothing of the source of {self.workshop.target.name!r} validates"
+            raise UsageError(Fault(self.workshop.target.name, what, "rank by logme or neighbours"))
+        return score
 
     # ---- what they read
 

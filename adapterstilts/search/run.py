@@ -117,11 +117,11 @@ def search(
     if space is None:
         remedy = "add the section; `adapterstilts recipe show study` is an example"
         raise UsageError(Fault(str(prepared.recipe.path), "the recipe has no `search:`", remedy))
-    study = open_study(workshop, opened)
+    study = open_study(workshop, space, opened)
     reporter = Measuring(telling.stages, prepared)
     # The time limit of the options is part of the context's own question.
     objective = Objective(space, workshop, context, context.stop, reporter, telling.trackers)
-    first = First(workshop, partial(_order, space, Ranking(workshop, context, reporter)))
+    first = First(space, workshop, partial(_order, space, Ranking(workshop, context, reporter)))
     budget = Budget(space, space.section.objectives.index("score"), first)
     return Loop(study, opened, budget, objective, telling.trials, context.stop)
 
@@ -148,7 +148,7 @@ def _compared(loop: Loop, opened: Opened, out: Path, telling: Telling) -> Run:
         raise StageFailed(*_all_failed(loop))
     recipe = found.comparison()
     plan = make_plan(recipe, prepared.surroundings)
-    missing = missing_stages(plan, prepared.store)
+    missing = missing_stages(plan, prepared.store, prepared.options.force)
     compared = replace(prepared, recipe=recipe, plan=plan, missing=missing, out=out)
     return execute(compared, telling.stages, trackers=telling.trackers, stop=loop.stop, study=facts)
 

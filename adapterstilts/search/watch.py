@@ -73,7 +73,7 @@ class Watch:
         self, stage: Stage, status: Status, seconds: float, results: Mapping[str, Any], why: str
     ) -> None:
         """Take note of a finished stage's scores, those of an earlier process included."""
-        if stage.key in self._counted and status in ("done", "cached"):
+        if self._trial is not None and stage.key in self._counted and status in ("done", "cached"):
             made = self._store.get(stage.key)
             for number, score in enumerate(_scores(made.path), 1):
                 self._report(number, score)

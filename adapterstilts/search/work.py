@@ -51,6 +51,11 @@ class Work:
         return digest(sorted({*self.trained, *(str(cell.stage) for cell in self.scored)}))
 
     @property
+    def evaluations(self) -> int:
+        """How often each of these models is scored while it trains."""
+        return max(self.plan.stages[key].spec.training.evaluations for key in self.trained)  # type: ignore[union-attr]
+
+    @property
     def models(self) -> tuple[str, ...]:
         """Keys of whole models."""
         return tuple(key for key, stage in self.plan.stages.items() if stage.spec.kind == "full_finetune")
@@ -128,8 +133,11 @@ def part_of(plan: Plan, wanted: Iterable[str]) -> Plan:
 # ---- values
 
 
-def source_score(work: Work, store: Store) -> float:
-    """Return the mean score of a trial's models on the validation data that selected their states."""
+def source_score(work: Work, store: Store) -> float | None:
+    """Return the mean score of a trial's models on the source's validation data; None where those select no state."""
+    (target,) = work.recipe.targets
+    if target.validation != "source" or not work.evaluations:
+        return None
     scores = [float(store.get(key).record.results[VALIDATION]) for key in work.trained]
     return sum(scores) / len(scores)
 

@@ -232,6 +232,37 @@ def test_target_validation_decides_and_is_not_called_zero_shot(backbone_folder: 
     assert again.missing == {}
 
 
+def test_the_targets_data_decide_without_any_evaluation_in_training(
+    backbone_folder: Path, tmp_path: Path
+) -> None:
+    search = "  select_on: target_validation\n  tune: false"
+    recipe = studies.write_recipe(
+        tmp_path, backbone_folder, trials=2, search=search, held_out=True, evaluations=0
+    )
+    done = searched(recipe, tmp_path)
+    assert all(trial.state == "complete" and trial.other is None for trial in done.heard.trials)
+
+
+@pytest.mark.parametrize("pruner", ["halving", "hyperband"])
+def test_every_pruner_leaves_checkpoints_and_no_artifacts(
+    pruner: str, backbone_folder: Path, tmp_path: Path
+) -> None:
+    search = f"  tune: false\n  pruner: {pruner}\n  sampler: random"
+    recipe = studies.write_recipe(
+        tmp_path, backbone_folder, trials=8, search=search, compositions="[stack]", evaluations=4
+    )
+    done = searched(recipe, tmp_path)
+    pruned = [trial for trial in done.heard.trials if trial.state == "pruned" and trial.same_as is None]
+    store = done.run.prepared.store
+    checkpoints = {path.name for path in (store.root / "checkpoints").iterdir()}
+    study = open_search(done.prepared).study
+    for trial in pruned:
+        (stage,) = study.trials[trial.number].user_attrs["stages"]
+        assert store.find(stage) is None
+        assert stage in checkpoints
+    assert pruned
+
+
 def test_several_objectives_have_a_front(backbone_folder: Path, tmp_path: Path) -> None:
     search = "  sampler: nsga2\n  objectives: [parameters, score, disk]\n  tune: false"
     recipe = studies.write_recipe(
