@@ -51,7 +51,6 @@ class Loop:
         objective: runs one.
         reporter: told of each.
         stop: whether the user asked to stop.
-        failed: what trials of this process failed with.
     """
 
     study: Study
@@ -60,7 +59,6 @@ class Loop:
     objective: Objective
     reporter: StudyReporter = field(default_factory=SilentStudy)
     stop: Callable[[], bool] = lambda: False
-    failed: list[BaseException] = field(default_factory=list)
 
     def run(self) -> None:
         """Run trials until none is due, those of other processes included.
@@ -103,10 +101,10 @@ class Loop:
                     return due
                 answers = {} if due.point is None else dict(due.point[0])
                 self.study.enqueue_trial(answers, user_attrs=_notes(due))
-            self.study.sampler = make_sampler(self.budget.space.section, len(trials))
-            for waiting in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-                # Before it runs, so that it cannot die unheard.
-                self.opened.beat(waiting._trial_id)
+            first, *_ = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+            self.study.sampler = make_sampler(self.budget.space.section, first.number)
+            # Before it runs, so that it cannot die unheard.
+            self.opened.beat(first._trial_id)
             with quietly():
                 trial = self.study.ask()
             lock = self.opened.claim(self._name(trial.number)) if self.opened.locks is not None else None
@@ -154,7 +152,6 @@ class Loop:
             return TrialState.PRUNED, None
         except TrialFailed as error:
             trial.set_user_attr(records.ERROR, str(error))
-            self.failed += error.errors
             return TrialState.FAIL, None
 
     def _leave(self, trial: Trial) -> None:

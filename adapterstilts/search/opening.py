@@ -15,6 +15,7 @@ from adapterstilts.recipe.space import Candidate, Settings, Space
 from adapterstilts.search.samplers import make_pruner, make_sampler
 from adapterstilts.search.storage import Opened, quietly, storage_faults
 from adapterstilts.search.work import Work, Workshop
+from adapterstilts.store.digest import digest
 
 FACTS = "adapterstilts"
 """The user attribute in which a study says what it was made with."""
@@ -43,8 +44,8 @@ def open_study(workshop: Workshop, space: Space, opened: Opened) -> Study:
         StoreError: when the storage fails.
     """
     section = space.section
-    base = workshop.plan(Candidate("", compose.TARGET, Settings()), section.seeds)
-    name, facts = study_name(workshop), _facts(workshop, space, base)
+    base = _base(workshop, space)
+    name, facts = study_name(workshop), _facts(workshop, space)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with storage_faults(opened.url), opened.alone(name), quietly():
         study = _made(name, opened, [_DIRECTIONS[one] for one in section.objectives])
@@ -64,26 +65,28 @@ def _made(name: str, opened: Opened, directions: Sequence[Literal["maximize", "m
         return optuna.load_study(storage=opened.storage, study_name=name)
 
 
-def _facts(workshop: Workshop, space: Space, base: Work) -> dict[str, Any]:
+def _facts(workshop: Workshop, space: Space) -> dict[str, Any]:
     """Return what a study is made with, as plain data: two of one name have to agree on it."""
-    recipe = workshop.prepared.recipe
-    file = recipe.file.model_dump(
-        mode="json", include={"backbone", "adapter", "adapters", "training", "remove_overlap"}
-    )
+    file = workshop.prepared.recipe.file
     search = {
         name: value for name, value in space.section.model_dump(mode="json").items() if name not in _FREE
     }
     return {
-        **file,
+        **file.model_dump(mode="json", include={"adapter", "adapters", "training", "remove_overlap"}),
         "search": {**search, "pool": list(space.pool)},
         "target": workshop.target.name,
         "intermediate": [
-            one.model_dump(mode="json", exclude_defaults=True)
-            for one in (*recipe.file.intermediate, *recipe.file.domain, *recipe.file.pretrained)
+            one.model_dump(mode="json", exclude_defaults=True) for one in (*file.intermediate, *file.domain)
         ],
-        # What is trained on is in keys, whatever a recipe calls it.
-        _DATA: base.identity,
+        # Keys say the rest: backbone, bytes of all data, precision.
+        _DATA: digest([_base(workshop, space, name).identity for name in ("", *space.pool)]),
     }
+
+
+def _base(workshop: Workshop, space: Space, name: str = "") -> Work:
+    """Return the work of the target adapter, alone or on top of an adapter of the pool."""
+    method = f"stack({name}, {compose.TARGET})" if name else compose.TARGET
+    return workshop.plan(Candidate("", method, Settings()), space.section.seeds)
 
 
 def _check(study: Study, facts: Mapping[str, Any], opened: Opened) -> None:
