@@ -44,9 +44,17 @@ def test_ranks_that_are_shared_count_by_their_middle(benchmark: Any) -> None:
 
 def test_the_shipped_recipe_is_sound(benchmark: Any) -> None:
     from adapterstilts.recipe.load import load
+    from adapterstilts.tasks.spec import HubSource
 
     recipe = load(str(PROJECT / "benchmarks" / "selector.yaml"))
     assert len(recipe.file.intermediate) == 9
+    sources = [
+        split.source
+        for task in recipe.tasks.values()
+        for splits in task.splits.values()
+        for split in splits.values()
+    ]
+    assert not any(isinstance(source, HubSource) for source in sources)
     assert not any(target.setting == "untrained" for target in recipe.targets)
 
 
