@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from adapterstilts.runner.execute import Run
     from adapterstilts.runner.prepare import Options
     from adapterstilts.runner.reporter import Reporter
+    from adapterstilts.search.loop import Loop
     from adapterstilts.stages.predict import Predictor
     from adapterstilts.training.tracking import Tracker
 
-__all__ = ["__version__", "load", "run"]
+__all__ = ["__version__", "load", "run", "study"]
 __version__ = "0.1.0"
 
 
@@ -32,8 +33,12 @@ def run(
     options: Options | None = None,
     reporter: Reporter | None = None,
     trackers: Sequence[Tracker] = (),
+    storage: str | None = None,
 ) -> Run:
     """Run a recipe: train and evaluate what the store lacks, write results and report.
+
+    A recipe with ``search:`` starts, resumes or joins its study first; with several targets, which have a study and a
+    comparison each, call `adapterstilts.search.run.run_studies`.
 
     Args:
         recipe: path of a recipe file, or the name of one that ships with the package.
@@ -41,6 +46,7 @@ def run(
         options: store, folders, device; see `adapterstilts.runner.prepare.Options`.
         reporter: told of progress; silent by default.
         trackers: listeners of training curves.
+        storage: where the study is, as for ``--storage``; default: in the store.
 
     Returns:
         The run, with its results and predictions.
@@ -51,9 +57,50 @@ def run(
     from adapterstilts.runner.execute import execute
     from adapterstilts.runner.prepare import prepare_to_run
 
-    finished = execute(prepare_to_run(str(recipe), overrides, options), reporter, trackers=trackers)
+    prepared = prepare_to_run(str(recipe), overrides, options)
+    if prepared.recipe.space is None:
+        finished = execute(prepared, reporter, trackers=trackers)
+    else:
+        from adapterstilts.search.run import run_one_study
+
+        finished = run_one_study(prepared, storage, reporter, trackers)
     finished.raise_failures()
     return finished
+
+
+def study(
+    recipe: str | Path,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    *,
+    options: Options | None = None,
+    storage: str | None = None,
+    target: int = 0,
+) -> Loop:
+    """Open the study of a recipe, to go on with by hand.
+
+    An `optuna.Study` and its objective::
+
+        opened = adapterstilts.study("study")
+        opened.study.optimize(opened.objective, n_trials=3)
+
+    Args:
+        recipe: path or name of a recipe with ``search:``.
+        overrides: as in `run`.
+        options: as in `run`.
+        storage: as in `run`.
+        target: position of the target whose study is meant.
+
+    Returns:
+        The study with what runs its trials.
+
+    Raises:
+        UsageError: when the recipe has no ``search:``, or its study was made with something else.
+        StoreError: when the storage fails.
+    """
+    from adapterstilts.runner.prepare import prepare_to_run
+    from adapterstilts.search.run import open_search
+
+    return open_search(prepare_to_run(str(recipe), overrides, options), storage, target=target)
 
 
 def load(

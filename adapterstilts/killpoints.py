@@ -5,7 +5,8 @@ itself, as ``kill -9`` would, when it reaches `point` for the n-th time. Without
 one dictionary look-up.
 
 Points: ``optimiser_step``, ``checkpoint_write`` (half of the checkpoint is on disk), ``before_rename``,
-``after_rename``, ``evaluation``, ``cache_write`` (a part of an entry is on disk).
+``after_rename``, ``evaluation``, ``cache_write`` (a part of an entry is on disk); of a study ``trial_asked``,
+``trial_planned``, ``trial_tell``, ``trial_told``.
 """
 
 from __future__ import annotations

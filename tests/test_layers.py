@@ -52,6 +52,7 @@ FENCES: dict[str, set[str]] = {
     "ray": {"runner.cluster"},
     "fsspec": {"store.mirror"},
     "optuna": {"search"},
+    "sqlalchemy": {"search"},
 }
 PRINTERS = {"cli"}
 

@@ -57,6 +57,17 @@ def test_the_reference_is_generated_from_the_schema() -> None:
     assert (PROJECT / "docs" / "reference.md").read_text(encoding="utf-8") == reference()
 
 
+def test_the_section_of_the_page_about_studies_is_sound(tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "studies.md").read_text(encoding="utf-8")
+    (block,) = blocks(page, "yaml")
+    study = (PROJECT / "recipes" / "study.yaml").read_text(encoding="utf-8")
+    before = study[: study.index("search:")]
+    (tmp_path / "mine.yaml").write_text(before + block + "seeds: [0]\n", encoding="utf-8")
+    recipe = load(str(tmp_path / "mine.yaml"))
+    assert recipe.space is not None
+    assert recipe.space.forms == ("stack", "fuse", "average", "init_from")
+
+
 def test_the_recipe_of_the_how_to_is_a_recipe(tmp_path: Path) -> None:
     text = (PROJECT / "docs" / "own-data.md").read_text(encoding="utf-8")
     whole, licensed, part = blocks(text, "yaml")

@@ -302,6 +302,7 @@ _PROCESSES.set_forkserver_preload(
     [
         "adapterstilts.runner.walk",
         "adapterstilts.runner.execute",
+        "adapterstilts.search.run",
         "adapters.models.auto",
         "adapters.models.xlm_roberta",
         "adapters.models.roberta.adapter_model",

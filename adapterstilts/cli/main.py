@@ -15,6 +15,7 @@ from adapterstilts.errors import AdapterStiltsError, Fault, Interrupted
 
 _NOUNS = {
     "recipe": "check, plan and run recipes",
+    "study": "look at studies, and rank adapters for a target",
     "task": "look at the tasks that recipes can name",
     "adapter": "look at trained adapters and models, and predict with them",
     "hub": "publish what was trained, and take in what others trained",

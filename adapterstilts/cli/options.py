@@ -33,6 +33,12 @@ backbone_option = click.option(
 )
 offline_option = click.option("--offline", is_flag=True, help="Open no connection to a hub.")
 
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    help="Where studies are: sqlite:///FILE, journal:FILE, postgresql://... or mysql://... [default: in the store]",
+)
+
 _RUN_OPTIONS = [
     store_option,
     click.option(

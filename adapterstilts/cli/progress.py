@@ -6,13 +6,16 @@ import math
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from adapterstilts.cli.table import time_text
 from adapterstilts.recipe.plan import Stage
 from adapterstilts.runner.reporter import Status
+
+if TYPE_CHECKING:
+    from adapterstilts.search.records import Tried
 
 _PLAIN_SECONDS = 30.0
 _LIVE_SECONDS = 0.2
@@ -61,7 +64,7 @@ class Progress:
     ) -> None:
         """Print what became of the stage."""
         self._number += 1
-        words = {"cached": "in the store", "done": f"done in {seconds:.1f} s"}.get(status, f"{status}: {why}")
+        words = _words(status, seconds, why)
         scores = ", ".join(
             f"{name} {value:.3f}"
             for name, value in (results.get("scores") or {}).items()
@@ -72,3 +75,47 @@ class Progress:
             f"{clear}[{self._number}/{self._count}] {stage.name}: {words}{'; ' + scores if scores else ''}",
             err=True,
         )
+
+
+def _words(status: Status, seconds: float, why: str) -> str:
+    return {"cached": "in the store", "done": f"done in {seconds:.1f} s"}.get(status, f"{status}: {why}")
+
+
+class Steps(Progress):
+    """A `Reporter` of a study's stages, of which there are many: steps while they go on, then only failures.
+
+    Args:
+        verbose: whether the end of each stage is printed.
+    """
+
+    def __init__(self, *, verbose: bool) -> None:
+        super().__init__(0)
+        self._verbose = verbose
+
+    def stage_started(self, stage: Stage, number: int, count: int) -> None:
+        """Remember when it was."""
+        self._shown = self._started[stage.key] = time.monotonic()
+
+    def stage_ended(
+        self, stage: Stage, status: Status, seconds: float, results: Mapping[str, Any], why: str
+    ) -> None:
+        """Print what became of the stage, if that is asked for or nothing else tells."""
+        if self._verbose or status in ("failed", "skipped"):
+            self._line(f"    {stage.name}: {_words(status, seconds, why)}")
+
+    def _line(self, text: str) -> None:
+        clear = "\r\x1b[K" if self._live else ""
+        click.echo(f"{clear}{text}", err=True)
+
+
+class Trials:
+    """Prints each trial of a study with the best so far."""
+
+    def trial_ended(self, trial: Tried, best: Tried | None, score: int) -> None:
+        """Print one line."""
+        told = f"{', '.join(f'{value:.4g}' for value in trial.values)}" if trial.values else trial.state
+        same = "" if trial.same_as is None else f", as trial {trial.same_as}"
+        error = f": {trial.error.splitlines()[0]}" if trial.error else ""
+        so_far = "" if best is None else f"; best {best.values[score]:.4g} (trial {best.number})"
+        clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+        click.echo(f"{clear}trial {trial.number}: {trial.candidate}: {told}{same}{error}{so_far}", err=True)

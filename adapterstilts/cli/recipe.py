@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from adapterstilts.cli.options import as_options, print_json, run_options
+from adapterstilts.cli.options import as_options, print_json, run_options, storage_option
 from adapterstilts.cli.signals import stop_on_request
 from adapterstilts.cli.table import echo_table, size_text, time_text
 from adapterstilts.errors import Fault, UsageError
@@ -117,6 +117,12 @@ def plan(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
         f"{totals['unresolved']} unresolved; time {time_text(totals['seconds'])}, "
         f"disk {size_text(totals['disk'])} (at its peak {size_text(totals['peak_disk'])})"
     )
+    if prepared.recipe.space is not None:
+        trials = prepared.recipe.space.section.trials
+        of_each = "" if prepared.recipe.space.forms else " of each method"
+        click.echo(
+            f"a study of {trials} trials{of_each} goes before; it adds its winner, and chooses settings"
+        )
 
 
 def _path_text(row: dict[str, Any]) -> str:
@@ -131,11 +137,15 @@ def _path_text(row: dict[str, Any]) -> str:
 @click.option(
     "--track", type=click.Choice(["tensorboard"]), help="Write training curves for a tracker as well."
 )
+@storage_option
 @run_options
-def run(recipe: str, overrides: tuple[str, ...], track: str | None, **given: Any) -> None:
-    """Train and evaluate what is missing, print the transfer table, write results and report."""
-    from adapterstilts.cli.progress import Progress
-    from adapterstilts.runner.execute import execute
+def run(
+    recipe: str, overrides: tuple[str, ...], track: str | None, storage: str | None, **given: Any
+) -> None:
+    """Train and evaluate what is missing, print the transfer table, write results and report.
+
+    A recipe with `search:` starts, resumes or joins its study first.
+    """
     from adapterstilts.runner.prepare import prepare_to_run
 
     prepared = prepare_to_run(recipe, overrides, as_options(given))
@@ -144,29 +154,50 @@ def run(recipe: str, overrides: tuple[str, ...], track: str | None, **given: Any
         from adapterstilts.training.tracking import TensorBoard
 
         trackers.append(TensorBoard(prepared.out / "tensorboard"))
-    progress = Progress(len(prepared.plan.stages))
     with stop_on_request() as stop:
-        finished = execute(prepared, progress, trackers=trackers, stop=stop)
-    _print_run(finished, as_json=given["as_json"])
-    finished.raise_failures()
+        finished = _finished(prepared, storage, trackers, stop, verbose=given["verbose"])
+    if given["as_json"]:
+        answers = [_run_data(one) for one in finished]
+        print_json(answers[0] if len(answers) == 1 else answers)
+    for one in finished:
+        if not given["as_json"]:
+            _print_run(one)
+    for one in finished:
+        one.raise_failures()
 
 
-def _print_run(finished: Any, *, as_json: bool) -> None:
+def _finished(
+    prepared: Any, storage: str | None, trackers: list[Any], stop: Any, *, verbose: bool
+) -> list[Any]:
+    """Return what was run: one run, or one a target after its study."""
+    from adapterstilts.cli.progress import Progress, Steps, Trials
+
+    if prepared.recipe.space is None:
+        from adapterstilts.runner.execute import execute
+
+        return [execute(prepared, Progress(len(prepared.plan.stages)), trackers=trackers, stop=stop)]
+    from adapterstilts.search.run import Telling, run_studies
+
+    telling = Telling(Steps(verbose=verbose), Trials(), trackers, stop)
+    return list(run_studies(prepared, storage, telling))
+
+
+def _run_data(finished: Any) -> dict[str, Any]:
+    prepared = finished.prepared
+    return {
+        "recipe": prepared.recipe.file.name,
+        "out": str(finished.out),
+        "trained": finished.trained,
+        "stages": len(prepared.plan.stages),
+        "failed": len(finished.errors),
+        "results": [vars(row) for row in finished.rows],
+    }
+
+
+def _print_run(finished: Any) -> None:
     from adapterstilts.report.text import table_text
 
     prepared = finished.prepared
-    if as_json:
-        print_json(
-            {
-                "recipe": prepared.recipe.file.name,
-                "out": str(finished.out),
-                "trained": finished.trained,
-                "stages": len(prepared.plan.stages),
-                "failed": len(finished.errors),
-                "results": [vars(row) for row in finished.rows],
-            }
-        )
-        return
     if finished.table is not None:
         click.echo(table_text(finished.table))
     if not prepared.missing:

@@ -23,10 +23,12 @@ from adapterstilts.recipe.adapters import (
 from adapterstilts.recipe.compositions import composition_faults
 from adapterstilts.recipe.defaults import Purpose, training_faults
 from adapterstilts.recipe.languages import language_faults
-from adapterstilts.recipe.methods import baseline_faults, read_methods
+from adapterstilts.recipe.methods import baseline_faults, named_methods, read_methods
 from adapterstilts.recipe.own_tasks import own_task, own_task_faults
 from adapterstilts.recipe.schema import RecipeFile, SourceSection, TargetSection
+from adapterstilts.recipe.search import search_faults, space_of
 from adapterstilts.recipe.settings import adapter_settings, settings_faults
+from adapterstilts.recipe.space import Space
 from adapterstilts.recipe.targets import Target, source_task, target_faults, target_of, target_purposes
 from adapterstilts.specs import AdapterSpec
 from adapterstilts.tasks import catalogue
@@ -45,6 +47,7 @@ class Recipe:
         adapters: intermediates, domain and language adapters, which methods name alike.
         targets: what is scored.
         settings: of adapters, by name; the recipe's own under the empty name.
+        space: of the study that goes before the comparison; None without one.
     """
 
     path: Path
@@ -54,6 +57,7 @@ class Recipe:
     adapters: tuple[Adapter, ...]
     targets: tuple[Target, ...]
     settings: Mapping[str, AdapterSpec]
+    space: Space | None = None
 
     def adapter(self, name: str) -> Adapter | None:
         """Return the adapter with a name; None for one that this recipe does not train."""
@@ -71,6 +75,7 @@ def check(path: Path, file: RecipeFile) -> Recipe:
     method_faults: list[Fault] = []
     placed = read_methods(file, method_faults)
     methods = tuple(placed)
+    file = named_methods(file, methods, faults)
     for name, section in file.tasks.items():
         faults += own_task_faults(name, section)
     faults += settings_faults(file)
@@ -87,6 +92,7 @@ def check(path: Path, file: RecipeFile) -> Recipe:
     faults += composition_faults(file, tasks, sound)
     faults += language_faults(file, tasks, sound, _targets(file, tasks, methods))
     faults += baseline_faults(file, methods)
+    faults += search_faults(file, tasks, methods, _targets(file, tasks, methods))
     faults += training_faults(file.training, _purposes(file, tasks, methods))
     if faults:
         raise RecipeError(*(Fault(f"{path}: {fault.where}", fault.what, fault.remedy) for fault in faults))
@@ -103,6 +109,7 @@ def check(path: Path, file: RecipeFile) -> Recipe:
         ),
         targets=tuple(target for _, target in _targets(file, tasks, methods)),
         settings=MappingProxyType(adapter_settings(file)),
+        space=space_of(file, methods),
     )
 
 

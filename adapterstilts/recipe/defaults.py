@@ -61,6 +61,7 @@ class Purpose:
         few_shot: whether it trains on a few examples.
         config: configuration of the adapter that trains; ``head_only`` for a head alone, empty without an adapter.
         settings: name of the adapter's settings; empty for the recipe's own, or without an adapter.
+        method: what trains last here on a target, canonical; empty for what comes before it.
     """
 
     role: Role
@@ -70,6 +71,7 @@ class Purpose:
     few_shot: bool = False
     config: str = ""
     settings: str = ""
+    method: str = ""
 
 
 def resolve_training(
@@ -123,7 +125,8 @@ def _layers(section: TrainingSection, purpose: Purpose) -> list[tuple[str, Train
         few = section.few_shot
         few = few.model_copy(update={"learning_rate": None}) if purpose.full else few
         layers += [("", _FEW_SHOT), ("few_shot", few)]
-    return layers
+    last = section.by_method.get(purpose.method)
+    return layers + ([(f"by_method.{purpose.method}", last)] if last is not None else [])
 
 
 def _merged(layers: Iterable[TrainingFields]) -> dict[str, Any]:

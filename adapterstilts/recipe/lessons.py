@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from adapterstilts.recipe.adapters import Adapter
 from adapterstilts.recipe.defaults import Purpose
-from adapterstilts.recipe.targets import Target
+from adapterstilts.recipe.targets import ZERO_SHOT, Target
 from adapterstilts.recipe.uses import Group, Uses
 from adapterstilts.specs import FewShot, Mix, Role
 
@@ -39,10 +39,12 @@ class Lesson:
         languages = {use.language for group in self.groups for use in group}
         return languages.pop() if len(languages) == 1 else None
 
-    def purpose(self, role: Role, *, full: bool = False, config: str = "", settings: str = "") -> Purpose:
+    def purpose(
+        self, role: Role, *, full: bool = False, config: str = "", settings: str = "", method: str = ""
+    ) -> Purpose:
         """Return what a stage with this lesson trains."""
         kinds = frozenset(use.task.kind for group in self.groups for use in group)
-        return Purpose(role, self.names, kinds, full, self.few_shot, config, settings)
+        return Purpose(role, self.names, kinds, full, self.few_shot, config, settings, method)
 
 
 def target_lesson(uses: Uses, target: Target, language: str, sample: FewShot | None) -> Lesson:
@@ -56,7 +58,7 @@ def target_lesson(uses: Uses, target: Target, language: str, sample: FewShot | N
     if target.source is not None:
         name = target.source.task + (f".select-{language}" if target.validation == "target" else "")
         first = Lesson(name, target.names, (uses.source(target, "train"),), validation)
-    if target.setting == "zero_shot":
+    if target.setting in ZERO_SHOT:
         assert first is not None  # checked
         return first
     name = f"{target.task}.{language}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from adapterstilts import compose
 from adapterstilts.errors import Fault, suggest
-from adapterstilts.recipe.schema import RecipeFile
+from adapterstilts.recipe.schema import RecipeFile, TrainingFields
 from adapterstilts.specs import Role
 
 _OWN_NAMES = (compose.TARGET, compose.RANDOM, compose.HEAD_ONLY, compose.MAJORITY, compose.FULL_FINETUNE)
@@ -40,10 +40,7 @@ def read_methods(file: RecipeFile, faults: list[Fault]) -> dict[compose.Expressi
     Returns:
         Method -> its place in the recipe.
     """
-    names = {
-        "intermediate": [section.name for section in file.intermediate],
-        "domain": [section.name for section in file.domain],
-    }
+    names = _expansions(file)
     methods: dict[compose.Expression, str] = {}
     for i, text in enumerate(file.methods):
         where = f"methods[{i}]"
@@ -59,6 +56,41 @@ def read_methods(file: RecipeFile, faults: list[Fault]) -> dict[compose.Expressi
         for method in () if own else expanded:
             methods.setdefault(method, where)
     return methods
+
+
+def named_methods(file: RecipeFile, methods: Sequence[compose.Expression], faults: list[Fault]) -> RecipeFile:
+    """Return the recipe with the methods of ``training.by_method`` as results name them.
+
+    Args:
+        file: the recipe.
+        methods: that it has.
+        faults: takes what is wrong, with places inside the recipe.
+    """
+    known = {str(method) for method in methods}
+    found: dict[str, TrainingFields] = {}
+    for text, fields in file.training.by_method.items():
+        where = f"training.by_method.{text}"
+        try:
+            named = [str(one) for one in compose.expand(compose.parse(text), _expansions(file))]
+        except compose.CompositionError as error:
+            faults.append(Fault(where, str(error)))
+            continue
+        faults += [
+            Fault(where, f"{one!r} is not among the methods", suggest(one, known) or "add it to `methods`")
+            for one in named
+            if one not in known
+        ]
+        found |= dict.fromkeys(named, fields)
+    training = file.training.model_copy(update={"by_method": found})
+    return file.model_copy(update={"training": training})
+
+
+def _expansions(file: RecipeFile) -> dict[str, list[str]]:
+    """Return placeholder -> the names that it stands for."""
+    return {
+        "intermediate": [section.name for section in file.intermediate],
+        "domain": [section.name for section in file.domain],
+    }
 
 
 def _method_faults(

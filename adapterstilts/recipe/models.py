@@ -58,7 +58,7 @@ class Models:
     ) -> Model:
         """Return the model of a method on a target's language, its stages added."""
         settings, expression = compose.unwrap(method)
-        chain = Chain(seed, settings)
+        chain = Chain(seed, settings, method=str(method))
         if target.setting == "untrained":
             return self._untrained(expression, chain)
         lesson = target_lesson(self.parts.uses, target, language, sample)
@@ -98,7 +98,8 @@ class Models:
     def _train(self, lesson: Lesson, method: compose.Expression, chain: Chain) -> tuple[str, Bound]:
         """Return the key of the stage that makes a method's model, and what that is composed of."""
         chain = replace(chain, language=lesson.language)
-        before = self._train(lesson.before, method, chain)[0] if lesson.before is not None else None
+        earlier = replace(chain, method="")
+        before = self._train(lesson.before, method, earlier)[0] if lesson.before is not None else None
         name = f"target/{lesson.name}/{chain.named(method)}@{chain.seed}"
         start = {INIT: before} if before is not None else self._start(method, chain)
         if compose.is_full(method):
@@ -136,7 +137,8 @@ class Models:
             method = TARGET
         fused = compose.fused_target(method)
         # The adapter inside stays as the source made it; the fusion over it is what goes on.
-        target = None if fused is None else self._train(lesson.before or lesson, fused, chain)[0]
+        first = replace(chain, method="")
+        target = None if fused is None else self._train(lesson.before or lesson, fused, first)[0]
         return bind(method, lambda part: target if part == TARGET else self.parts.key(part, chain))
 
     def _fresh_head(self, method: compose.Expression, lesson: Lesson) -> str:
@@ -155,7 +157,7 @@ class Models:
         return "" if there.labels == here.labels else f"that of {part} has other labels"
 
     def _head(self, name: str, lesson: Lesson, chain: Chain, start: Mapping[str, str]) -> str:
-        purpose = lesson.purpose("target", config=compose.HEAD_ONLY)
+        purpose = lesson.purpose("target", config=compose.HEAD_ONLY, method=chain.method)
         material = self.parts.materials.of(lesson, purpose, chain.seed)
         spec = TrainHead(**material.fields, continues=INIT in start)
         return self.parts.ledger.add(name, spec, start, material.data, material.validation)
@@ -168,7 +170,8 @@ class Models:
         bound: Bound,
         inputs: Mapping[str, str],
     ) -> str:
-        material = self.parts.materials.of(lesson, lesson.purpose("fusion"), chain.seed)
+        purpose = lesson.purpose("fusion", method=chain.method)
+        material = self.parts.materials.of(lesson, purpose, chain.seed)
         spec = TrainFusion(**material.fields, composition=bound.composition, continues=INIT in inputs)
         name = f"fusion/{lesson.name}/{chain.named(method)}@{chain.seed}"
         return self.parts.ledger.add(name, spec, inputs, material.data, material.validation)

@@ -39,11 +39,13 @@ class Chain:
         seed: of all of them.
         settings: name of the settings of their adapters.
         language: that is read, and so whose adapter ``<language>`` is; None where there is no such one.
+        method: whose last stage on a target is made, canonical; empty for what comes before it.
     """
 
     seed: int
     settings: str
     language: str | None = None
+    method: str = ""
 
     def named(self, text: object) -> str:
         """Return what a stage makes as its name says it: with its settings, where they are not the recipe's own."""
@@ -90,7 +92,7 @@ class Parts:
             permuted = chain.seed if isinstance(part, compose.Group) else None
             lesson = adapter_lesson(self.uses, self.trained(part), permuted)
             self._made[place] = self.train_model(
-                f"intermediate/full({part})@{chain.seed}", lesson, "intermediate", chain
+                f"intermediate/full({part})@{chain.seed}", lesson, "intermediate", Chain(chain.seed, "")
             )
         return self._made[place]
 
@@ -120,7 +122,7 @@ class Parts:
         fresh_head: str = "",
     ) -> str:
         """Add the stage that trains an adapter; `fresh_head` says why what goes on does so without its head."""
-        purpose = lesson.purpose(role, config=adapter.config, settings=chain.settings)
+        purpose = lesson.purpose(role, config=adapter.config, settings=chain.settings, method=chain.method)
         material = self.materials.of(lesson, purpose, chain.seed)
         spec = TrainAdapter(
             **material.fields,
@@ -150,7 +152,8 @@ class Parts:
         continues: bool = False,
     ) -> str:
         """Add the stage that trains a whole model."""
-        material = self.materials.of(lesson, lesson.purpose(role, full=True), chain.seed)
+        purpose = lesson.purpose(role, full=True, method=chain.method)
+        material = self.materials.of(lesson, purpose, chain.seed)
         spec = FullFinetune(**material.fields, mix=lesson.mix, continues=continues)
         return self.ledger.add(name, spec, inputs or {}, material.data, material.validation)
 

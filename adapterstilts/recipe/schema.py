@@ -19,12 +19,12 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 # Marks that pydantic sets into an error's path to say which form of a value it tried.
-TEXT, SECTION = "<text>", "<section>"
-FORMS = frozenset({TEXT, SECTION})
+TEXT, SECTION, LIST = "<text>", "<section>", "<list>"
+FORMS = frozenset({TEXT, SECTION, LIST})
 
 
 def _form(value: Any) -> str:
-    return TEXT if isinstance(value, str) else SECTION
+    return TEXT if isinstance(value, str) else LIST if isinstance(value, list) else SECTION
 
 
 class Section(BaseModel):
@@ -133,7 +133,7 @@ class TrainingFields(Section):
 
 
 class TrainingSection(Section):
-    """Settings by role, from general to special: default, role, named settings, whole model, task, few examples."""
+    """Settings from general to special: default, role, named settings, whole model, task, few examples, method."""
 
     default: TrainingFields = Field(TrainingFields(), description="for every training stage")
     intermediate: TrainingFields = Field(TrainingFields(), description="for intermediate adapters and models")
@@ -148,8 +148,13 @@ class TrainingSection(Section):
     )
     few_shot: TrainingFields = Field(
         TrainingFields(),
-        description="for stages that train on a few examples, last of all; default: 20 epochs; "
+        description="for stages that train on a few examples, after the task; default: 20 epochs; "
         "its learning rate is not for whole models",
+    )
+    by_method: dict[str, TrainingFields] = Field(
+        {},
+        description="for the stage that this method trains last on a target (its fusion, where it has one), after all "
+        "others",
     )
 
 
@@ -330,7 +335,10 @@ class SettingSection(Section):
 
 
 Source = Annotated[Literal["none"], Tag(TEXT)] | Annotated[SourceSection, Tag(SECTION)]
-Setting = Annotated[Literal["zero_shot", "in_language"], Tag(TEXT)] | Annotated[SettingSection, Tag(SECTION)]
+Setting = (
+    Annotated[Literal["zero_shot", "target_validation", "in_language"], Tag(TEXT)]
+    | Annotated[SettingSection, Tag(SECTION)]
+)
 
 
 class TargetSection(Section):
@@ -347,7 +355,8 @@ class TargetSection(Section):
     )
     setting: Annotated[Setting, Discriminator(_form)] = Field(
         "zero_shot",
-        description="`zero_shot`: train on the source alone; `in_language`: on the task's own training data in each "
+        description="`zero_shot`: train on the source alone; `target_validation`: the same, with settings that were "
+        "chosen on the target's validation data; `in_language`: train on the task's own training data in each "
         "evaluation language; `few_shot`: on the source, then on a few examples of each evaluation language",
     )
     validation: Literal["source", "target", "none"] | None = Field(
@@ -381,6 +390,106 @@ class ReportSection(Section):
 
     baseline: str = Field("target", description="the method that gains are measured against")
     bootstrap: int = Field(1000, ge=100, le=100_000, description="resamples behind each interval")
+
+
+class RangeSection(Section):
+    """All numbers between two, each order of magnitude as likely as any other."""
+
+    low: Rate = Field(description="the least")
+    high: Rate = Field(description="the greatest")
+
+
+Rates = Annotated[
+    Annotated[Annotated[list[Rate], Field(min_length=1)], Tag(LIST)] | Annotated[RangeSection, Tag(SECTION)],
+    Discriminator(
+        _form,
+        custom_error_type="rates",
+        custom_error_message="should be a list of rates, or a section with low and high",
+    ),
+]
+
+
+class RatesSection(Section):
+    """Learning rates that are tried, each a list or a range: whole models need others than adapters."""
+
+    adapter: Rates = Field(
+        RangeSection(low=5e-5, high=1e-3),
+        description="of adapters, fusions and heads; default: from 5e-5 to 1e-3",
+    )
+    full: Rates = Field(
+        RangeSection(low=1e-5, high=5e-5), description="of whole models; default: from 1e-5 to 5e-5"
+    )
+
+
+Composed = Literal["stack", "fuse", "average", "parallel", "init_from"]
+
+
+class SpaceSection(Section):
+    """What is tried. Settings reach the stage that a method trains last on the target, sizes all its adapters."""
+
+    compositions: list[Composed] = Field(
+        [],
+        description="how adapters of the pool are composed with the target's: in an order (`stack`), as a set "
+        "(`fuse`), as a mean of weights or of outputs under it, or one of them going on; default: `methods` alone "
+        "are tuned",
+    )
+    adapters: Positive = Field(3, description="at most so many adapters of the pool in one composition")
+    weights: list[Positive] = Field(
+        [1], min_length=1, description="of `average`: the weight of each adapter is one of these"
+    )
+    learning_rate: (
+        Annotated[
+            Annotated[Literal["auto"], Tag(TEXT)] | Annotated[RatesSection, Tag(SECTION)],
+            Discriminator(_form),
+        ]
+        | None
+    ) = Field(None, description="`auto`, the ranges of the section, or the section; default: not tried")
+    epochs: list[Annotated[float, Field(gt=0)]] = Field([], description="passes over the training data")
+    skip_layers: list[Annotated[int, Field(ge=0)]] = Field([], description="see `adapter`")
+    reduction_factor: list[Positive] = Field([], description="see `adapter`")
+
+
+class SearchSection(Section):
+    """A study: which composition and which settings serve each target best, told by validation data alone."""
+
+    trials: Positive = Field(
+        40,
+        description="of the compositions together; without compositions, of each method. Methods get as many as the "
+        "winner's kind of composition had",
+    )
+    over: SpaceSection = Field(description="what is tried")
+    pool: list[Name] = Field(
+        [],
+        description="adapters that compositions are made of; default: those of `intermediate`, `domain`, `pretrained`",
+    )
+    tune: bool = Field(
+        True,
+        description="whether `methods` get trials as well; without, they keep their settings and are called untuned",
+    )
+    sampler: Literal["tpe", "nsga2", "random", "grid"] = Field(
+        "tpe",
+        description="what proposes trials; a space of no more points than trials is always tried as a whole; `grid`: "
+        "nothing else is",
+    )
+    pruner: Literal["none", "median", "halving", "hyperband"] = Field(
+        "none", description="what ends trials early, by their validation scores; needs `evaluations`"
+    )
+    objectives: list[Literal["score", "parameters", "disk"]] = Field(
+        ["score"],
+        min_length=1,
+        description="what is sought: a high score, few trained parameters, few bytes that predicting reads beside the "
+        "backbone",
+    )
+    select_on: Literal["validation", "target_validation"] = Field(
+        "validation",
+        description="whose validation data decide: those of the source, or the target's in its evaluation languages "
+        "(results are then not called zero-shot)",
+    )
+    seeds: list[Seed] = Field([1000], min_length=1, description="of the trials; none of `seeds`")
+    rank: Literal["none", "size", "similarity", "logme", "neighbours", "few_step"] = Field(
+        "none", description="what orders the first trials: see `adapterstilts study rank`"
+    )
+    seed: Seed = Field(0, description="of the sampler")
 
 
 class RecipeFile(Section):
@@ -419,4 +528,5 @@ class RecipeFile(Section):
     remove_overlap: bool = Field(
         False, description="take the texts that are scored, of all targets, out of all training data"
     )
+    search: SearchSection | None = Field(None, description="a study that goes before the comparison")
     report: ReportSection = Field(ReportSection(), description="what the report compares")

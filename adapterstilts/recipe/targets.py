@@ -16,7 +16,9 @@ from adapterstilts.recipe.schema import FewShotSection, SourceSection, TargetSec
 from adapterstilts.specs import FewShot
 from adapterstilts.tasks.spec import TaskSpec
 
-Setting = Literal["untrained", "zero_shot", "few_shot", "in_language"]
+Setting = Literal["untrained", "zero_shot", "target_validation", "few_shot", "in_language"]
+# Settings in which nothing of the target is trained on.
+ZERO_SHOT = ("zero_shot", "target_validation")
 Validation = Literal["source", "target", "none"]
 NO_SOURCE = "none"
 
@@ -102,6 +104,7 @@ class Target:
         on_few = [True] if self.few_shot is not None else []
         on_all = [False] if self.source is not None or not on_few else []
         settings, _ = compose.unwrap(method)
+        stages = [(role, full, few_shot) for few_shot in (*on_all, *on_few) for role, full in trains(method)]
         return [
             Purpose(
                 role,
@@ -110,9 +113,9 @@ class Target:
                 full,
                 few_shot,
                 settings=settings if role == "target" else "",
+                method=str(method) if number == len(stages) else "",
             )
-            for few_shot in (*on_all, *on_few)
-            for role, full in trains(method)
+            for number, (role, full, few_shot) in enumerate(stages, 1)
         ]
 
 
@@ -189,6 +192,18 @@ def target_purposes(target: Target, kind: str, methods: tuple[compose.Expression
     return list(dict.fromkeys(one for method in methods for one in target.purposes(method, kind)))
 
 
+def on_validation(target: Target, task: TaskSpec) -> Target | None:
+    """Return a target that is scored on its validation data, in place of its test data; None where it has none.
+
+    A language that the target trains on is left out: its validation data are the source's.
+    """
+    there = set(task.languages("validation"))
+    source = target.source
+    trained = set(source.languages) if source is not None and source.task == task.name else set()
+    languages = tuple(one for one in target.languages if one in there - trained)
+    return replace(target, split="validation", languages=languages) if languages else None
+
+
 # ---- faults
 
 
@@ -255,9 +270,11 @@ def _training_faults(
     if target.setting == "in_language" and isinstance(section.source, SourceSection):
         what = "in_language trains on the target's own data, and on no source"
         yield Fault(f"{where}.source", what, "leave it out; `setting: {few_shot: ...}` trains on both")
-    if target.setting == "zero_shot" and target.source is None:
+    if target.setting in ZERO_SHOT and target.source is None:
         remedy = "name a source, or train on the target's own data by `setting: in_language` or few_shot"
-        yield Fault(f"{where}.source", "without a source there is nothing to train on in zero_shot", remedy)
+        yield Fault(
+            f"{where}.source", f"without a source there is nothing to train on in {target.setting}", remedy
+        )
     if target.source is not None:
         yield from _source_faults(where, section, target.source, task, tasks[target.source.task])
     if target.setting in ("in_language", "few_shot"):

@@ -12,6 +12,7 @@ from adapterstilts.report.markdown import to_markdown
 from adapterstilts.report.overlaps import Met
 from adapterstilts.report.parts import scores_by_part
 from adapterstilts.report.rows import ResultRow, read_rows, to_frame, write_rows
+from adapterstilts.report.studies import StudyFacts
 from adapterstilts.report.table import TransferTable
 from adapterstilts.report.text import table_text
 from adapterstilts.report.transfer import NO_LABELS, Labels, Predictions, transfer_table
@@ -42,6 +43,7 @@ def write_report(
     notes: Sequence[str] = (),
     overlaps: Sequence[Met] = (),
     terms: Mapping[str, Mapping[str, str]] = NO_TERMS,
+    study: StudyFacts | None = None,
 ) -> TransferTable:
     """Write ``results.jsonl``, ``report.md``, ``report.html`` and ``plots/``, each file as a whole.
 
@@ -58,6 +60,7 @@ def write_report(
         notes: sentences that go under the title, for example a warning about the backbone.
         overlaps: what was found of test data in training data.
         terms: method -> setting -> what it was trained with.
+        study: that chose settings before these results.
 
     Returns:
         The transfer table, for example for `table_text`.
@@ -72,7 +75,9 @@ def write_report(
     write_rows(out / RESULTS_FILE, rows)
     table = transfer_table(rows, predictions, baseline=baseline, samples=samples, labels=labels)
     parts = {target.name: scores_by_part(target, rows, predictions) for target in table.targets}
-    blocks = document(table, rows, recipe=recipe, notes=notes, overlaps=overlaps, parts=parts, terms=terms)
+    blocks = document(
+        table, rows, recipe=recipe, notes=notes, overlaps=overlaps, parts=parts, terms=terms, study=study
+    )
     plots = draw(table)
     images = {name: files["svg"] for name, files in plots.items()}
     save_plots(out / PLOTS_FOLDER, plots)

@@ -22,6 +22,7 @@ from adapterstilts.report.others import other_metrics
 from adapterstilts.report.overlaps import Met
 from adapterstilts.report.parts import METRIC
 from adapterstilts.report.rows import ResultRow
+from adapterstilts.report.studies import StudyFacts, study_lines
 from adapterstilts.report.table import Cost, Estimate, Target, TransferCell, TransferTable, excludes_zero
 
 NO_TERMS: Mapping[str, Mapping[str, str]] = MappingProxyType({})
@@ -114,6 +115,7 @@ def document(
     overlaps: Sequence[Met] = (),
     parts: Mapping[str, Mapping[str, Mapping[str, float]]] = NO_PARTS,
     terms: Mapping[str, Mapping[str, str]] = NO_TERMS,
+    study: StudyFacts | None = None,
 ) -> list[Block]:
     """Return the blocks of a report.
 
@@ -125,6 +127,7 @@ def document(
         overlaps: what was found of test data in training data.
         parts: target -> part of its data -> method -> score.
         terms: method -> setting -> on what it was trained with; nothing for what does not train.
+        study: that chose settings before these results.
     """
     footnotes = Footnotes.of(table)
     plots = figures(table)
@@ -139,6 +142,7 @@ def document(
     blocks += (
         [Heading("Terms", 2), _terms_grid(table, terms), Paragraph(prose.terms_line(terms))] if terms else []
     )
+    blocks += [Heading("Study", 2), *_bullets(study_lines(study))] if study else []
     for target in table.targets:
         blocks += _target(table, target, _of(plots, target), rows, parts.get(target.name, {}))
     blocks += _overlaps(overlaps)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,18 @@ def save_plots(folder: Path, plots: dict[str, dict[str, bytes]]) -> list[Path]:
 
 
 def _files(table: TransferTable, figure: Figure) -> dict[str, bytes]:
+    if figure.target is None:
+        return files_of(lambda: _heat_map(gains_map(table)))
+    target = figure.target
+    if figure.kind == "languages":
+        return files_of(lambda: _heat_map(languages_map(table, target)))
+    return files_of(lambda: _cost(table, target))
+
+
+def files_of(make: Callable[[], Canvas]) -> dict[str, bytes]:
+    """Return format -> the bytes of a figure, which is made in our own style."""
     with style.context(_STYLE):
-        if figure.target is None:
-            canvas = _heat_map(gains_map(table))
-        elif figure.kind == "languages":
-            canvas = _heat_map(languages_map(table, figure.target))
-        else:
-            canvas = _cost(table, figure.target)
+        canvas = make()
         return {end: _bytes(canvas, end) for end in FORMATS}
 
 

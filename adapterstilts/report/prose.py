@@ -122,7 +122,8 @@ def terms_line(terms: Mapping[str, Mapping[str, str]]) -> str:
     told = (
         f"Not the same for all methods: {', '.join(differing)}." if differing else "The same for all methods."
     )
-    return f"Untuned settings are published defaults, or what the recipe says; no study chose them. {told}"
+    untuned = "published defaults, or what the recipe says; no study chose them on equal terms"
+    return f"Untuned settings are {untuned}. {told}"
 
 
 def provenance_lines(rows: Sequence[ResultRow]) -> list[str]:

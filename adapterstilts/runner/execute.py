@@ -22,6 +22,7 @@ from adapterstilts.metrics.files import read_predictions
 from adapterstilts.recipe.plan import Cell, Plan, Stage
 from adapterstilts.report.overlaps import write_overlaps
 from adapterstilts.report.rows import ResultRow, to_frame
+from adapterstilts.report.studies import StudyFacts, write_study
 from adapterstilts.report.table import TransferTable
 from adapterstilts.runner.estimate import Throughput
 from adapterstilts.runner.missing import release_all
@@ -144,6 +145,7 @@ def execute(
     trackers: Sequence[Tracker] = (),
     stop: Callable[[], bool] = lambda: False,
     executor: Executor | None = None,
+    study: StudyFacts | None = None,
 ) -> Run:
     """Run the missing stages and write the results.
 
@@ -154,6 +156,7 @@ def execute(
         stop: asked after every step; True ends the run, resumable.
         executor: from `open_executor` of a recipe with the same surroundings, to be used for several runs; one is made
             for this run by default.
+        study: that chose the settings of this recipe.
 
     Returns:
         The run; stages that failed are in its `errors`.
@@ -166,6 +169,7 @@ def execute(
     outcome = _walk(prepared, reporter, trackers, stop, executor)
     # Only now, so that a run refused for its data leaves nothing half-written.
     _write_out(prepared)
+    write_study(prepared.out, study)
     if outcome is None or not outcome.errors:
         release_all(prepared.plan, prepared.store)
     rows = result_rows(prepared.recipe.file.name, prepared.plan, prepared.store, dict(prepared.recipe.tasks))
@@ -189,20 +193,40 @@ def _walk(
         for stage in prepared.plan.stages.values():
             reporter.stage_ended(stage, "cached", 0.0, {}, "")
         return None
-    from adapterstilts.runner.site import Site
     from adapterstilts.runner.walk import walk
 
-    options = prepared.options
-    ends = time.monotonic() + options.max_hours * 3600 if options.max_hours else None
-    context = Site.of(prepared, trackers).open(
-        lambda: stop() or (ends is not None and time.monotonic() >= ends)
-    )
-    measuring = _Measuring(reporter, prepared)
+    context = context_of(prepared, trackers, stop)
+    measuring = Measuring(reporter, prepared)
     with ExitStack() as stack:
         if executor is None:
             executor = open_executor(prepared, trackers, context)
             stack.callback(executor.close)
-        return walk(prepared.plan, prepared.missing, context, measuring, keep=options.keep, executor=executor)
+        return walk(
+            prepared.plan,
+            prepared.missing,
+            context,
+            measuring,
+            keep=prepared.options.keep,
+            executor=executor,
+        )
+
+
+def context_of(prepared: Prepared, trackers: Sequence[Tracker], stop: Callable[[], bool]) -> Context:
+    """Return what the stages of a recipe share in this process, made ready to run them.
+
+    Args:
+        prepared: from `prepare_to_run`.
+        trackers: listeners of training curves.
+        stop: asked after every step; the time limit of the options is asked as well.
+
+    Raises:
+        UsageError: when workers would share cores.
+    """
+    from adapterstilts.runner.site import Site
+
+    hours = prepared.options.max_hours
+    ends = time.monotonic() + hours * 3600 if hours else None
+    return Site.of(prepared, trackers).open(lambda: stop() or (ends is not None and time.monotonic() >= ends))
 
 
 def open_executor(
@@ -233,7 +257,7 @@ def open_executor(
     return Here(context or site.open(lambda: False))
 
 
-class _Measuring:
+class Measuring:
     """A reporter that also remembers this machine's throughput, for the next plan's estimate."""
 
     def __init__(self, inner: Reporter, prepared: Prepared) -> None:

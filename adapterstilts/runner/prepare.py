@@ -96,6 +96,7 @@ class Prepared:
         device: ``cpu`` or ``cuda``.
         precision: what ``precision: auto`` became.
         options: as given.
+        surroundings: what planning was told about the machine.
         missing: key -> reason, for each stage that has to run.
         pretrained: name -> adapter that was trained elsewhere.
     """
@@ -108,6 +109,7 @@ class Prepared:
     device: str
     precision: Precision
     options: Options
+    surroundings: Surroundings
     missing: Mapping[str, str] = field(default_factory=dict)
     pretrained: Mapping[str, Pretrained] = field(default_factory=dict)
 
@@ -155,7 +157,9 @@ def prepare(
     _check_forced(plan, options.force)
     store = open_store(options.store_root, options.mirror, options.lease_seconds)
     missing = missing_stages(plan, store, options.force)
-    return Prepared(recipe, plan, store, out, roots, device, precision, options, missing, pretrained)
+    return Prepared(
+        recipe, plan, store, out, roots, device, precision, options, surroundings, missing, pretrained
+    )
 
 
 def prepare_to_run(

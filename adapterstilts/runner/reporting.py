@@ -13,6 +13,7 @@ from adapterstilts.recipe.load import load
 from adapterstilts.report import write_report
 from adapterstilts.report.overlaps import read_overlaps
 from adapterstilts.report.rows import ResultRow, read_rows
+from adapterstilts.report.studies import read_study
 from adapterstilts.report.table import TransferTable
 from adapterstilts.runner.resolved import RESOLVED_FILE
 from adapterstilts.runner.terms import terms
@@ -43,7 +44,7 @@ def report(
         samples: resamples, instead of the recipe's.
         precision: what ``auto`` became; a resolved recipe has none.
     """
-    model = recipe.file.backbone.model
+    model, study = recipe.file.backbone.model, read_study(out)
     known = KNOWN.get(model)
     return write_report(
         out,
@@ -54,7 +55,8 @@ def report(
         samples=samples or recipe.file.report.bootstrap,
         labels={target.name: recipe.tasks[target.task].labels for target in recipe.targets},
         overlaps=read_overlaps(out),
-        terms=terms(recipe, precision),
+        terms=terms(recipe, precision, study.tuned) if study else terms(recipe, precision),
+        study=study,
         notes=[f"Backbone {model}: {known.note}."] if known and known.note else [],
     )
 

@@ -16,7 +16,7 @@ from adapterstilts.tasks.spec import HubSource, Split
 
 RESOLVED_FILE = "recipe.resolved.yaml"
 # Parts of `training:` that hold settings by name.
-_NAMED = ("by_task", "by_adapter")
+_NAMED = ("by_task", "by_adapter", "by_method")
 
 
 def write_resolved(prepared: Prepared) -> None:

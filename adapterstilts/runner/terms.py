@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from adapterstilts import compose
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.defaults import Purpose, resolve_training
+from adapterstilts.recipe.targets import Target
 from adapterstilts.specs import Precision, TrainingSpec
 
-_UNTUNED = "untuned"
+UNTUNED = "untuned"
+_SETTINGS = "settings"
+_NOT_TUNED: Mapping[str, str] = MappingProxyType({})
 
 # Setting -> what a reader is told of it.
 _TERMS: Mapping[str, Callable[[TrainingSpec, Precision], str]] = {
-    "settings": lambda _spec, _precision: _UNTUNED,
     "learning rate": lambda spec, _: f"{spec.learning_rate:g}",
     "dropout of the backbone": lambda spec, _: "on" if spec.backbone_dropout else "off",
     "precision": lambda _, precision: precision,
@@ -30,16 +33,19 @@ def _stopping(spec: TrainingSpec) -> str:
     return f"best of {spec.evaluations}{patience}"
 
 
-def terms(recipe: Recipe, precision: Precision) -> dict[str, dict[str, str]]:
+def terms(
+    recipe: Recipe, precision: Precision, tuned: Mapping[str, str] = _NOT_TUNED
+) -> dict[str, dict[str, str]]:
     """Return method -> setting -> what its stages on the targets are trained with, of methods that train any.
 
     Args:
         recipe: checked.
         precision: what ``auto`` means.
+        tuned: method -> how a study chose its settings.
     """
     found = {str(method): list(_settings(recipe, method, precision)) for method in recipe.methods}
     return {
-        method: {name: _told(own, text) for name, text in _TERMS.items()}
+        method: {_SETTINGS: tuned.get(method, UNTUNED), **{n: _told(own, text) for n, text in _TERMS.items()}}
         for method, own in found.items()
         if own
     }
@@ -58,6 +64,24 @@ def _settings(
         for purpose in target.purposes(method, recipe.tasks[target.task].kind):
             own = replace(purpose, config=_config(recipe, method, purpose))
             yield resolve_training(recipe.file.training, own, precision)
+
+
+def last_training(
+    recipe: Recipe, method: compose.Expression, target: Target, precision: Precision
+) -> TrainingSpec | None:
+    """Return the settings of the stage that a method trains last on a target; None where it trains none.
+
+    Args:
+        recipe: checked.
+        method: that has the recipe's adapters, not necessarily one of its methods.
+        target: of the recipe.
+        precision: what ``auto`` means.
+    """
+    purposes = target.purposes(method, recipe.tasks[target.task].kind)
+    if not purposes:
+        return None
+    own = replace(purposes[-1], config=_config(recipe, method, purposes[-1]))
+    return resolve_training(recipe.file.training, own, precision)[0]
 
 
 def _config(recipe: Recipe, method: compose.Expression, purpose: Purpose) -> str:

@@ -79,6 +79,7 @@ def walk(
     *,
     keep: bool = False,
     executor: Executor | None = None,
+    held: Collection[str] = (),
 ) -> Outcome:
     """Run what is missing; one stage at a time runs in the plan's order.
 
@@ -89,6 +90,7 @@ def walk(
         reporter: told of everything.
         keep: whether whole models keep their weights.
         executor: runs the stages; in this process by default.
+        held: keys of whole models that a later plan reads, whose weights stay for now.
 
     Raises:
         EnvironmentFault: when the backbone or the device fails.
@@ -96,7 +98,7 @@ def walk(
         Interrupted: when asked to stop; what is done is kept.
     """
     preflight(plan, missing, context)
-    return _Walker(plan, context, reporter, missing, keep, executor or Here(context)).walk()
+    return _Walker(plan, context, reporter, missing, keep, executor or Here(context), held).walk()
 
 
 @dataclass
@@ -107,6 +109,7 @@ class _Walker:
     missing: Mapping[str, str]
     keep: bool
     executor: Executor
+    held: Collection[str] = ()
     outcome: Outcome = field(default_factory=Outcome)
     readers: Counter[str] = field(default_factory=Counter)
     under_way: dict[Future[Ending], Stage] = field(default_factory=dict)
@@ -236,5 +239,5 @@ class _Walker:
         for parent in set(stage.inputs.values()):
             self.readers[parent] -= 1
             whole = self.plan.stages[parent].spec.kind == "full_finetune"
-            if whole and self.readers[parent] == 0:
+            if whole and self.readers[parent] == 0 and parent not in self.held:
                 release(self.context.store, parent)

@@ -133,7 +133,9 @@ def test_the_terms_are_told_where_they_are_known(results):
     ]
     told = found[found.index(grid) + 1]
     assert isinstance(told, Paragraph)
-    assert told.text.endswith("no study chose them. Not the same for all methods: learning rate.")
+    assert told.text.endswith(
+        "no study chose them on equal terms. Not the same for all methods: learning rate."
+    )
     assert Heading("Terms", 2) not in blocks(results)
 
 
