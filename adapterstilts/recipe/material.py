@@ -22,6 +22,10 @@ MASKED_LOSS = "loss"
 NUMERICS_PATH = "library.1"
 
 
+def _no_seal(_content: str) -> str:
+    raise ValueError("confidential data are keyed by the seal of a store, and none was given")
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What planning has to be told about the machine, so that it stays pure.
@@ -32,6 +36,7 @@ class Surroundings:
         auto_precision: what ``precision: auto`` means here.
         limit: at most so many examples a split.
         pretrained: name of a pretrained adapter -> digest of its files.
+        seal: what stands for the digest of confidential bytes, so that nobody can confirm a guess of them.
     """
 
     content: Callable[[Split], str | None]
@@ -39,6 +44,7 @@ class Surroundings:
     auto_precision: Precision
     limit: int | None = None
     pretrained: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    seal: Callable[[str], str] = _no_seal
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ class Materials:
     def _part(self, use: DataUse) -> DataPart:
         declared = use.task.splits[use.language][use.split]
         return DataPart(
-            content=self.content(use),
+            content=self._keyed(use),
             reader=declared.format.type,
             columns=declared.format.columns,
             options=declared.format.options,
@@ -126,6 +132,12 @@ class Materials:
             few_shot=use.few_shot,
             without=self._taken_out if use.without else (),
         )
+
+    def _keyed(self, use: DataUse) -> str:
+        content = self.content(use)
+        if not use.task.confidential or content.startswith(UNRESOLVED):
+            return content
+        return self.surroundings.seal(content)
 
     @functools.cached_property
     def _taken_out(self) -> tuple[DataPart, ...]:

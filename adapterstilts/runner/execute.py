@@ -27,6 +27,7 @@ from adapterstilts.runner.missing import release_all
 from adapterstilts.runner.overlaps import overlaps
 from adapterstilts.runner.planfile import PLAN_FILE, plan_data
 from adapterstilts.runner.prepare import Prepared, local_backbone
+from adapterstilts.runner.pretrained import imported
 from adapterstilts.runner.reporter import Reporter, Silent
 from adapterstilts.runner.reporting import report
 from adapterstilts.runner.resolved import write_resolved
@@ -176,7 +177,9 @@ def _walk(
 ) -> Outcome | None:
     """Run what is missing; None when nothing is, so that torch need not be imported."""
     if not prepared.missing:
+        lineage = prepared.lineage
         for stage in prepared.plan.stages.values():
+            lineage.note(stage.key)
             reporter.stage_ended(stage, "cached", 0.0, {}, "")
         return None
     import torch
@@ -197,6 +200,7 @@ def _walk(
         threads=threads,
         backbone_folder=local_backbone(prepared.recipe),
         pretrained={one.content: one.folder for one in prepared.pretrained.values()},
+        imported=imported(prepared.pretrained.values()),
         trusted=[one.content for one in prepared.pretrained.values() if one.allow_pickle],
         checkpointing=options.checkpointing,
         offline=options.offline,
@@ -226,6 +230,8 @@ class _Measuring:
 
 
 def _write_out(prepared: Prepared) -> None:
+    read = {use.task.name for stage in prepared.plan.stages.values() for use in stage.reads}
+    prepared.store.note_run(prepared.out, read)
     text = json.dumps(plan_data(prepared.plan), ensure_ascii=False, indent=1)
     replace_text(prepared.out / PLAN_FILE, text + "\n")
     write_resolved(prepared)

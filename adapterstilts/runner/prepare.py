@@ -27,9 +27,10 @@ from adapterstilts.recipe.load import load
 from adapterstilts.recipe.material import Surroundings
 from adapterstilts.recipe.plan import DataUse, Plan
 from adapterstilts.recipe.uses import Uses
+from adapterstilts.runner.lineage import Lineage
 from adapterstilts.runner.missing import missing_stages
 from adapterstilts.runner.pins import pin, read_pins, resolve_pins
-from adapterstilts.runner.pretrained import Pretrained, find_pretrained, pretrained_faults
+from adapterstilts.runner.pretrained import Pretrained, find_pretrained, imported, pretrained_faults
 from adapterstilts.specs import BackboneSpec, Precision
 from adapterstilts.store.store import Store, default_root
 from adapterstilts.tasks.spec import Split
@@ -102,6 +103,11 @@ class Prepared:
     missing: Mapping[str, str] = field(default_factory=dict)
     pretrained: Mapping[str, Pretrained] = field(default_factory=dict)
 
+    @property
+    def lineage(self) -> Lineage:
+        """The data behind every stage, as they are known now."""
+        return Lineage(self.plan, self.store, imported(self.pretrained.values()))
+
 
 def prepare(
     reference: str,
@@ -132,16 +138,17 @@ def prepare(
     pretrained = find_pretrained(recipe, options.store_root)
     device = find_device(options.device)
     precision: Precision = "bf16" if auto_precision(device) == "bf16" else "fp32"
+    store = Store(options.store_root)
     surroundings = Surroundings(
         content=_remembered(roots),
         backbone=_backbone(recipe),
         auto_precision=precision,
         limit=options.limit,
         pretrained={name: one.content for name, one in pretrained.items()},
+        seal=store.seal,
     )
     plan = make_plan(recipe, surroundings)
     _check_forced(plan, options.force)
-    store = Store(options.store_root)
     missing = missing_stages(plan, store, options.force)
     return Prepared(recipe, plan, store, out, roots, device, precision, options, missing, pretrained)
 

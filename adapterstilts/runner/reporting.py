@@ -14,6 +14,7 @@ from adapterstilts.report import write_report
 from adapterstilts.report.overlaps import read_overlaps
 from adapterstilts.report.rows import ResultRow, read_rows
 from adapterstilts.report.table import TransferTable
+from adapterstilts.runner.consequences import report_lines
 from adapterstilts.runner.resolved import RESOLVED_FILE
 from adapterstilts.runner.terms import terms
 from adapterstilts.specs import Precision
@@ -55,7 +56,10 @@ def report(
         labels={target.name: recipe.tasks[target.task].labels for target in recipe.targets},
         overlaps=read_overlaps(out),
         terms=terms(recipe, precision),
-        notes=[f"Backbone {model}: {known.note}."] if known and known.note else [],
+        notes=[
+            *([f"Backbone {model}: {known.note}."] if known and known.note else []),
+            *report_lines(rows, store),
+        ],
     )
 
 

@@ -18,15 +18,18 @@ from adapterstilts.errors import (
     EnvironmentFault,
     Fault,
     Interrupted,
+    StageFailed,
     StoreError,
 )
 from adapterstilts.recipe.plan import Plan, Stage
+from adapterstilts.runner.lineage import Lineage
 from adapterstilts.runner.missing import ABSENT, KEPT, release
 from adapterstilts.runner.reporter import Reporter, Status
 from adapterstilts.stages import STAGES
 from adapterstilts.stages.context import Context
 from adapterstilts.store.digest import canonical
 from adapterstilts.store.store import Artifact, Description
+from adapterstilts.trust.origins import DATA, as_data, is_confidential
 
 
 @dataclass
@@ -81,7 +84,7 @@ def walk(
         Interrupted: when asked to stop; what is done is kept.
     """
     preflight(plan, missing, context)
-    walker = _Walker(plan, context, reporter, missing, keep)
+    walker = _Walker(plan, context, reporter, missing, keep, Lineage(plan, context.store, context.imported))
     for number, stage in enumerate(plan.stages.values(), 1):
         walker.visit(stage, number)
     return walker.outcome
@@ -94,6 +97,7 @@ class _Walker:
     reporter: Reporter
     missing: Mapping[str, str]
     keep: bool
+    lineage: Lineage
     outcome: Outcome = field(default_factory=Outcome)
     readers: Counter[str] = field(default_factory=Counter)
 
@@ -104,6 +108,7 @@ class _Walker:
 
     def visit(self, stage: Stage, number: int) -> None:
         if stage.key not in self.missing:
+            self.lineage.note(stage.key)
             self._end(stage, "cached", 0.0, {})
         elif any(
             self.outcome.status.get(parent) in ("failed", "skipped") for parent in stage.inputs.values()
@@ -125,8 +130,11 @@ class _Walker:
         except AdapterStiltsError as error:
             self._fail(stage, error, str(error), started)
         except Exception as error:  # noqa: BLE001 - whatever a stage raises must not end the independent ones
+            error = self._discreet(stage, error)
             self._fail(stage, error, f"{type(error).__name__}: {error}", started)
         else:
+            if not ran:
+                self.lineage.note(stage.key)
             self._end(stage, "done" if ran else "cached", time.monotonic() - started, artifact.record.results)
 
     def _run(self, stage: Stage) -> tuple[Artifact, bool]:
@@ -135,7 +143,14 @@ class _Walker:
             there = store.find(stage.key)
             if there is not None and self.missing[stage.key] == ABSENT:
                 return there, False  # another process made it meanwhile
-            with store.workspace(stage.key) as workspace:
+            facts = {
+                "name": stage.name,
+                "inputs": dict(stage.inputs),
+                DATA: as_data(self.lineage.of(stage.key)),
+            }
+            private = is_confidential(self.lineage.of(stage.key))
+            store.begin(stage.key, facts, private=private)
+            with store.workspace(stage.key, private=private) as workspace:
                 results = STAGES[stage.spec.kind](stage, self.context, workspace)
                 description = Description(
                     name=stage.name,
@@ -145,9 +160,20 @@ class _Walker:
                     provenance={
                         **self.context.provenance(getattr(stage.spec, "numerics", None)),
                         KEPT: self.keep,
+                        DATA: facts[DATA],
                     },
                 )
                 return store.publish(stage.key, workspace, description), True
+
+    def _discreet(self, stage: Stage, error: Exception) -> Exception:
+        """Return an unforeseen error without its message where that may quote confidential data."""
+        if not is_confidential(self.lineage.of(stage.key)):
+            return error
+        what = f"failed with {type(error).__name__}"
+        failed = StageFailed(
+            Fault(stage.name, what, "its message is left out, for its data are confidential")
+        )
+        return failed.with_traceback(error.__traceback__)
 
     def _fail(self, stage: Stage, error: Exception, text: str, started: float) -> None:
         self.outcome.errors.append(error)
