@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -138,19 +139,20 @@ def prepare(
     pretrained = find_pretrained(recipe, options.store_root)
     device = find_device(options.device)
     precision: Precision = "bf16" if auto_precision(device) == "bf16" else "fp32"
-    store = Store(options.store_root)
+    # A recipe that is refused makes no store.
+    store = functools.cache(lambda: Store(options.store_root))
     surroundings = Surroundings(
         content=_remembered(roots),
         backbone=_backbone(recipe),
         auto_precision=precision,
         limit=options.limit,
         pretrained={name: one.content for name, one in pretrained.items()},
-        seal=store.seal,
+        seal=lambda content: store().seal(content),
     )
     plan = make_plan(recipe, surroundings)
     _check_forced(plan, options.force)
-    missing = missing_stages(plan, store, options.force)
-    return Prepared(recipe, plan, store, out, roots, device, precision, options, missing, pretrained)
+    missing = missing_stages(plan, store(), options.force)
+    return Prepared(recipe, plan, store(), out, roots, device, precision, options, missing, pretrained)
 
 
 def prepare_to_run(

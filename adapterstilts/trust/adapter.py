@@ -115,7 +115,11 @@ def _conflicts(
             found[f"{origin.task} ({licence.text}) lets no adaptation be shared"] = None
         more = asked - licence.conditions - {"unknown"}
         if licence.alike and (more or alike - {licence.alike}):
-            why = f"and other data ask for more: {', '.join(sorted(more))}" if more else "and other data too"
+            why = (
+                f"and other data ask for more: {', '.join(sorted(more))}"
+                if more
+                else "and other data under another"
+            )
             found[f"{origin.task} ({licence.text}) wants adaptations under {licence.alike} alone, {why}"] = (
                 None
             )

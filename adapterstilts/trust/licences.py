@@ -41,7 +41,7 @@ _OPEN_DATABASE = "ODbL-1.0"
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 _PARTED = re.compile(r"[;,/]|\b(?:and|or)\b")
 # Brackets say what a licence is for, unless one of these words is in them.
-_RESTRICTING = re.compile(r"commercial|research|academic|deriv|share|only|except|restrict|\bnot\b")
+_RESTRICTING = re.compile(r"commercial|research|academic|deriv|share.?alike|only|except|restrict|\bnot\b")
 
 
 @dataclass(frozen=True)
