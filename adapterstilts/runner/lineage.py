@@ -8,7 +8,7 @@ from types import MappingProxyType
 from adapterstilts.recipe.plan import Cell, DataUse, Plan, Stage
 from adapterstilts.specs import LONGER, ImportAdapter
 from adapterstilts.store.store import Store
-from adapterstilts.trust.origins import Origin, Origins, joined, note, noted, through
+from adapterstilts.trust.origins import Origin, Origins, joined, note, noted, retold, through
 
 Imported = Mapping[str, Origins]
 NOTHING_IMPORTED: Imported = MappingProxyType({})
@@ -30,7 +30,7 @@ class Lineage:
         self._plan, self._store, self._imported = plan, store, imported
         self._found: dict[str, Origins] = {}
         for stage in plan.stages.values():
-            self._found[stage.key] = joined(self._planned(stage), self._stored(stage))
+            self._found[stage.key] = retold(self._stored(stage), self._planned(stage))
 
     def of(self, key: str) -> Origins:
         """Return the data behind a stage."""

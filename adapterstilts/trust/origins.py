@@ -59,6 +59,20 @@ def joined(*groups: Iterable[Origin]) -> Origins:
     return tuple(found.values())
 
 
+def retold(before: Origins, now: Origins) -> Origins:
+    """Return what is known of an artifact's data when they are spoken of again.
+
+    Nothing that was said is lost. A licence that one side does not say is filled in from the other, and what nobody
+    knew is known once all is.
+    """
+    complete = all(origin.known for origin in now)
+    told = (*(origin for origin in before if origin.known or not complete), *now)
+    said = {origin.task: origin.licence for origin in told if origin.licence}
+    return joined(
+        dataclasses.replace(origin, licence=origin.licence or said.get(origin.task, "")) for origin in told
+    )
+
+
 def through(stage: str, origins: Iterable[Origin]) -> Origins:
     """Return the origins of an input as those of the stage that reads it."""
     return tuple(dataclasses.replace(origin, path=(stage, *origin.path)) for origin in origins)
@@ -116,7 +130,7 @@ def behind(store: Store, key: str) -> Origins:
 def note(store: Store, artifact: Artifact, origins: Iterable[Origin]) -> None:
     """Add origins to what a stored artifact's record says, and close its folder if any of them is confidential."""
     before = noted(artifact.record)
-    now = joined(before or (), origins)
+    now = retold(before or (), tuple(origins))
     if now != before:
         store.annotate(artifact.record.key, {DATA: as_data(now)})
     if is_confidential(now):

@@ -21,6 +21,7 @@ from adapterstilts.trust.origins import (
     joined,
     note,
     noted,
+    retold,
 )
 
 PUBLIC = Origin("mnli", "MIT", path=("train/mnli@0",))
@@ -55,6 +56,23 @@ def test_equal_origins_are_one_and_any_word_of_confidence_counts() -> None:
     open_ = replace(SECRET, confidential=False, path=("other",))
     assert joined([PUBLIC, open_], [SECRET, PUBLIC]) == (PUBLIC, replace(open_, confidential=True))
     assert joined([PUBLIC], [replace(PUBLIC, licence="")]) == (PUBLIC, replace(PUBLIC, licence=""))
+
+
+def test_a_licence_that_was_missing_is_filled_in_and_none_is_lost() -> None:
+    unsaid = replace(SECRET, path=("before",))
+    said = Origin("wards", "MIT", path=("now",))
+    assert retold((unsaid,), (said,)) == (replace(unsaid, licence="MIT"),)
+    assert retold((said,), (unsaid,)) == (replace(said, confidential=True),)
+    assert retold((said,), (replace(said, licence="CC-BY-4.0"),)) == (
+        said,
+        replace(said, licence="CC-BY-4.0"),
+    )
+
+
+def test_what_nobody_knew_is_known_once_all_is() -> None:
+    unknown = Origin("pretrained/old", known=False)
+    assert retold((unknown,), (PUBLIC,)) == (PUBLIC,)
+    assert retold((unknown,), (PUBLIC, unknown)) == (unknown, PUBLIC)
 
 
 def test_the_data_behind_inputs_count_with_their_path(store: Store) -> None:
