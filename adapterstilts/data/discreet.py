@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from adapterstilts.data.readers.base import Record
 from adapterstilts.data.rows import PairRow, Row, TaggingRow
-from adapterstilts.errors import DataError, Fault
+from adapterstilts.errors import AdapterStiltsError, DataError, Fault
+
+T = TypeVar("T")
 
 LEVEL = "/"
 """Between the levels of a group."""
@@ -32,6 +34,24 @@ def quiet(records: Iterable[Record]) -> Iterator[Record]:
         faults = [Fault(fault.where, "is not what its format says", _UNSAID) for fault in error.faults]
         # The cause may quote as well.
         raise DataError(*faults) from None
+
+
+def unquoted(rows: Iterable[T], where: str) -> Iterator[T]:
+    """Yield rows; an error that nobody foresaw loses its message, which may quote the data.
+
+    Args:
+        rows: of confidential data.
+        where: whose they are, for the error.
+
+    Raises:
+        DataError: in place of such an error.
+    """
+    try:
+        yield from rows
+    except AdapterStiltsError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it may quote
+        raise DataError(Fault(where, f"cannot be read: {type(error).__name__}", _UNSAID)) from None
 
 
 @dataclass

@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import Any
 
 from adapterstilts.data import draws, readers
-from adapterstilts.data.discreet import numbered, quiet
+from adapterstilts.data.discreet import numbered, quiet, unquoted
 from adapterstilts.data.parse import Parser
 from adapterstilts.data.readers.base import Record, Tally
 from adapterstilts.data.readers.choose import bucket
@@ -104,7 +104,7 @@ def _parts(split: Split) -> Iterator[tuple[str, Split]]:
 def _part(task: TaskSpec, named: tuple[str, Split], roots: DataRoots, tally: Tally) -> Iterator[Row]:
     prefix, part = named
     parser = Parser(task, part.format, tally)
-    for row in _portion(parser.rows(_records(task, part, roots, tally)), part.portion):
+    for row in _portion(_rows(parser, task, _records(task, part, roots, tally)), part.portion):
         yield _renamed(row, prefix) if prefix else row
     parser.check()
 
@@ -117,9 +117,15 @@ def _renamed(row: Row, prefix: str) -> Row:
 
 def _first_rows(task: TaskSpec, part: Split, roots: DataRoots, tally: Tally) -> int:
     parser = Parser(task, part.format, tally)
-    rows = sum(1 for _ in parser.rows(islice(_records(task, part, roots, tally), CHECKED_RECORDS)))
+    records = islice(_records(task, part, roots, tally), CHECKED_RECORDS)
+    rows = sum(1 for _ in _rows(parser, task, records))
     parser.check()
     return rows
+
+
+def _rows(parser: Parser, task: TaskSpec, records: Iterable[Record]) -> Iterator[tuple[Row, str]]:
+    rows = parser.rows(records)
+    return unquoted(rows, f"task {task.name}") if task.confidential else rows
 
 
 def _records(task: TaskSpec, split: Split, roots: DataRoots, tally: Tally) -> Iterator[Record]:

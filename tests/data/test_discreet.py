@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapterstilts.data.discreet import numbered
+from adapterstilts.data.discreet import numbered, unquoted
 from adapterstilts.data.load import check_split, load_split
 from adapterstilts.data.rows import PairRow, SpanRow, TaggingRow, TextRow
 from adapterstilts.data.sources import DataRoots
-from adapterstilts.errors import DataError
+from adapterstilts.errors import DataError, Fault
 from adapterstilts.tasks.spec import FileSource, Format, Kind, Split, TaskSpec
 
 SECRET = "meyer"
@@ -95,3 +96,23 @@ def test_no_error_quotes_the_data(tmp_path: Path, kind: Kind, type: str, text: s
 
 def write(path: Path, records: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+
+
+def test_an_error_that_nobody_foresaw_loses_its_message() -> None:
+    def rows() -> Iterator[int]:
+        yield 1
+        raise ValueError(SECRET)
+
+    def foreseen() -> Iterator[int]:
+        yield 1
+        raise DataError(Fault("data.tsv, line 2", "no column"))
+
+    found = unquoted(rows(), "task wards")
+    assert next(found) == 1
+    with pytest.raises(
+        DataError, match="task wards: cannot be read: ValueError; the rest is left out"
+    ) as caught:
+        next(found)
+    assert caught.value.__suppress_context__
+    with pytest.raises(DataError, match=r"data\.tsv, line 2: no column"):
+        list(unquoted(foreseen(), "task wards"))
