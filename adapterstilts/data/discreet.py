@@ -6,6 +6,7 @@ Rows keep what names are for: equal ones stay equal, and the number of a row lea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -19,21 +20,32 @@ T = TypeVar("T")
 LEVEL = "/"
 """Between the levels of a group."""
 
+_PLACE = re.compile(r"(?:line|record|question|sentence|conversation) \d+")
 _UNSAID = "the rest is left out, for the data are confidential; look at the place itself"
 
 
 def quiet(records: Iterable[Record]) -> Iterator[Record]:
-    """Yield records; an error of their reader loses what it quotes.
+    """Yield records, found by numbers alone; an error of their reader loses what it quotes.
 
     Raises:
         DataError: with the places of the faults alone.
     """
     try:
-        yield from records
+        for number, record in enumerate(records, start=1):
+            # The place may be a key of the data.
+            yield record if _PLACE.fullmatch(record.place) else replace(record, place=f"record {number}")
     except DataError as error:
-        faults = [Fault(fault.where, "is not what its format says", _UNSAID) for fault in error.faults]
+        faults = [
+            Fault(_place(fault.where), "is not what its format says", _UNSAID) for fault in error.faults
+        ]
         # The cause may quote as well.
         raise DataError(*faults) from None
+
+
+def _place(where: str) -> str:
+    """Return a file and a numbered place in it, or the file alone."""
+    file, _, place = where.rpartition(", ")
+    return where if _PLACE.fullmatch(place) and ", " not in file else where.partition(", ")[0]
 
 
 def unquoted(rows: Iterable[T], where: str) -> Iterator[T]:

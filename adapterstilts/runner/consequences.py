@@ -107,12 +107,12 @@ def report_lines(rows: Sequence[ResultRow], store: Store) -> list[str]:
 
 
 def _licence_lines(found: Mapping[str, Origins]) -> Iterable[str]:
-    groups = told_together(_consequence(method, "", origins) for method, origins in found.items())
-    licences: dict[tuple[str, str], list[str]] = {}
-    for (name, _, why), some in groups.items():
-        if not some[0].licence.is_free:
-            licences.setdefault((name, why), []).extend(one.method for one in some)
-    for (name, why), methods in licences.items():
+    groups: dict[tuple[str, str], list[str]] = {}
+    for method, origins in found.items():
+        licence = adapter_licence(origins)
+        if not licence.is_free:
+            groups.setdefault((licence.name, reasons(licence)), []).append(method)
+    for (name, why), methods in groups.items():
         yield f"Licence that the data leave the models of {'; '.join(methods)}: {name} ({why}). No legal advice."
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from adapterstilts.data.discreet import numbered, unquoted
+from adapterstilts.data.discreet import numbered, quiet, unquoted
 from adapterstilts.data.load import check_split, load_split
+from adapterstilts.data.readers.base import Record
 from adapterstilts.data.rows import PairRow, SpanRow, TaggingRow, TextRow
 from adapterstilts.data.sources import DataRoots
 from adapterstilts.errors import DataError, Fault
@@ -47,6 +48,32 @@ def test_every_kind_of_name_is_numbered() -> None:
     assert (tagged.group, tagged.document) == ("1", "1")
     assert (first.source_id, first.target_id, second.source_id, second.target_id) == ("1", "1", "1", "2")
     assert span.group == "2"
+
+
+def test_a_place_is_a_number_and_never_a_key_of_the_data() -> None:
+    records = [Record("f.json", place, {}) for place in (SECRET, "line 7", f"{SECRET}, line 3")]
+    assert [one.where for one in quiet(records)] == ["f.json, record 1", "f.json, line 7", "f.json, record 3"]
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("f.json", "f.json"),
+        ("f.json, line 7", "f.json, line 7"),
+        (f"f.json, {SECRET}", "f.json"),
+        (f"f.json, {SECRET}, line 7", "f.json"),
+        (f"f.json, line 7, {SECRET}", "f.json"),
+    ],
+)
+def test_an_error_has_a_place_that_is_a_number(where: str, told: str) -> None:
+    def broken() -> Iterator[Record]:
+        yield Record("f.json", "line 1", {})
+        raise DataError(Fault(where, SECRET, SECRET))
+
+    with pytest.raises(DataError) as caught:
+        list(quiet(broken()))
+    assert str(caught.value).startswith(f"{told}: is not what its format says; the rest is left out")
+    assert SECRET not in str(caught.value)
 
 
 def test_ids_of_the_data_are_row_numbers(tmp_path: Path) -> None:
