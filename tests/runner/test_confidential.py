@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -50,7 +51,7 @@ def planted(record: dict[str, Any], number: int) -> dict[str, Any]:
 def plant(folder: Path) -> None:
     for path in folder.rglob("*.jsonl"):
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        lines = [json.dumps(planted(record, number)) for number, record in enumerate(records[:30])]
+        lines = [json.dumps(planted(record, number)) for number, record in enumerate(records[:12])]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -96,7 +97,7 @@ def recipe_of_every_kind(folder: Path, backbone: Path) -> Path:
         "tasks": tasks,
         "intermediate": ["plain"],
         "targets": [*TRAINED, "match"],
-        "methods": ["target", "stack(plain, target)", "full_finetune"],
+        "methods": ["target", "stack(plain, target)"],
         "report": {"bootstrap": 100},
     }
     path = folder / "secret.yaml"
@@ -120,7 +121,7 @@ def test_no_word_and_no_plain_digest_of_any_kind_of_task_leaves_the_data(
     data, made = tmp_path / "in", tmp_path / "made"
     recipe = recipe_of_every_kind(data, backbone_folder)
     rest = ("--store", made / "store", "--out", made / "out")
-    run = cli("recipe", "run", recipe, *rest, "--threads", 1, "--keep", "-v", "--checkpoint-seconds", 0)
+    run = cli("recipe", "run", recipe, *rest, "--threads", 1, "-v", "--checkpoint-seconds", 0)
     assert run.code == 0, run.err
     rows = [row for row in read_rows(made / "out" / "results.jsonl") if row.main and row.artifact]
     assert {row.target for row in rows} == {*TRAINED, "match"}
@@ -194,6 +195,7 @@ def is_private(path: Path) -> bool:
     return stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_what_is_derived_is_tainted_and_closed_and_the_rest_is_not(recipe: Path) -> None:
     prepared = run(recipe).prepared
     store = prepared.store
@@ -239,6 +241,7 @@ def test_keys_of_data_that_are_not_confidential_need_no_secret(recipe: Path) -> 
     assert not {key for _, key in stages} & closed.plan.stages.keys()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_a_stored_artifact_is_tainted_by_a_later_recipe(recipe: Path) -> None:
     done = run(recipe)
     prepared = done.prepared
@@ -256,6 +259,7 @@ def test_a_stored_artifact_is_tainted_by_a_later_recipe(recipe: Path) -> None:
     assert all(is_wards(noted(prepared.store.get(key).record) or ()) for key in readers)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_an_artifact_of_an_older_run_learns_its_data(recipe: Path) -> None:
     prepared = run(recipe).prepared
     key, stage = next(
@@ -285,6 +289,7 @@ def test_an_adapter_of_the_store_brings_its_data_with_it(recipe: Path) -> None:
     assert not any(name.startswith("target/topics/target@") for name in tainted)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_a_killed_stage_leaves_a_note_and_a_closed_checkpoint(recipe: Path) -> None:
     options = Options(store=recipe.parent / "store", out=recipe.parent / "out", checkpoint_seconds=0.0)
     assert tiny.run_in_child(tiny.run_recipe, str(recipe), options, kill_at="optimiser_step:6") != 0

@@ -424,6 +424,7 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_a_private_workspace_becomes_a_private_artifact(store: Store) -> None:
     with store.workspace(KEY, private=True) as workspace:
         assert mode(workspace) == 0o700
@@ -434,6 +435,7 @@ def test_a_private_workspace_becomes_a_private_artifact(store: Store) -> None:
     assert mode(store.path(OTHER)) == 0o700
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_a_seal_is_the_same_in_one_store_and_another_elsewhere(store: Store, tmp_path: Path) -> None:
     sealed = store.seal("content")
     assert sealed == Store(store.root).seal("content") != store.seal("other content")
@@ -454,6 +456,7 @@ def test_threads_that_seal_first_agree(store: Store) -> None:
     assert len(set(found)) == 1
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_a_secret_that_others_can_read_is_refused(store: Store) -> None:
     store.seal("x")
     (store.root / "secret").chmod(0o644)
@@ -478,6 +481,7 @@ def test_facts_are_added_to_a_record(store: Store) -> None:
     assert below(store.path(KEY)) == ["head/config.json", "record.json", "weights.bin"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_what_was_begun_is_known_until_it_is_published(store: Store) -> None:
     store.begin(KEY, {"name": "toy"})
     store.begin(OTHER, {"name": "secret"}, private=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,7 @@ def test_a_complete_note_is_not_made_unknown_by_an_old_input(store: Store) -> No
     assert behind(store, B) == (PUBLIC,)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_what_is_learned_later_is_added_and_closes_the_folder(store: Store) -> None:
     publish(store, A, "train@0", (PUBLIC,))
     store.path(A).chmod(0o755)
