@@ -22,7 +22,8 @@ from adapterstilts.specs import LONGER, Evaluate
 from adapterstilts.store.digest import digest
 from adapterstilts.store.store import Store
 
-_FOLDER = "overlap"
+CACHE = "overlap"
+"""Below a store's cache."""
 
 
 def overlaps(plan: Plan, store: Store, roots: DataRoots) -> list[Met]:
@@ -63,7 +64,7 @@ class _Comparer:
         if training.confidential or test.confidential:
             return self._counted(training, test)  # not even a digest of them is left behind
         key = digest([self.rows.identity(training), self.rows.identity(test)])
-        path = self.store.cache / _FOLDER / f"{key}.json"
+        path = self.store.cache / CACHE / f"{key}.json"
         with suppress(OSError, ValueError, TypeError, KeyError):
             kept = json.loads(path.read_text(encoding="utf-8"))
             return Met(

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapterstilts.data.encoding import files
 from adapterstilts.errors import Fault, StoreError
 from adapterstilts.report import HTML_FILE, MARKDOWN_FILE, PLOTS_FOLDER, RESULTS_FILE
 from adapterstilts.report.overlaps import OVERLAP_FILE
+from adapterstilts.runner import overlaps
 from adapterstilts.runner.planfile import PLAN_FILE
 from adapterstilts.runner.resolved import RESOLVED_FILE
 from adapterstilts.specs import LONGER
@@ -31,7 +33,7 @@ _RESULTS = (
     TENSORBOARD_FOLDER,
 )
 # Their entries are named by digests alone, so that none can be left out; they are made again when needed.
-_CACHES = ("encoded", "overlap")
+_CACHES = (files.CACHE, overlaps.CACHE)
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class Context:
         key = digest([files.VERSION, self._rows.identity(use), list(model), settings])
         if key not in self._encoded:
             # What is confidential leaves no copy behind.
-            folder = None if use.confidential else self.store.cache / "encoded" / key
+            folder = None if use.confidential else self.store.cache / files.CACHE / key
             found = files.load(folder) if folder is not None else None
             if found is None:
                 found = encode(use.task.kind, self.rows(use).rows, backbone.tokenizer, settings)

@@ -37,7 +37,7 @@ def evaluate(stage: Stage, context: Context, workspace: Path) -> dict[str, Any]:
     use = stage.data[0]
     loaded = context.rows(use)
     predictions, tokens = _answers(stage, spec, context, loaded.rows)
-    # Of the kinds' answers only passages' are text of the data.
+    # The answers of all other kinds hold no text of the data.
     veil = use.task.confidential and spec.data.kind == "span_qa"
     write_predictions(workspace, veiled(predictions, spec.metrics[0], spec.language) if veil else predictions)
     return {
