@@ -354,6 +354,7 @@ def context_of(prepared: Any, **changes: Any) -> Any:
     import torch
 
     from adapterstilts.runner.prepare import local_backbone
+    from adapterstilts.runner.pretrained import imported
     from adapterstilts.stages.context import Context
 
     return Context(
@@ -363,6 +364,7 @@ def context_of(prepared: Any, **changes: Any) -> Any:
         threads=1,
         backbone_folder=local_backbone(prepared.recipe),
         pretrained={one.content: one.folder for one in prepared.pretrained.values()},
+        imported=imported(prepared.pretrained.values()),
         offline=True,
         **changes,
     )

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import click
+
+from adapterstilts.cli.table import echo_table
+from adapterstilts.runner.consequences import Consequence, told_together
 from adapterstilts.runner.estimate import Throughput, estimate, peak_disk
 from adapterstilts.runner.missing import ABSENT
 from adapterstilts.runner.planfile import read_plan, why_changed
@@ -56,3 +61,23 @@ def summary(rows: list[dict[str, Any]], prepared: Prepared) -> dict[str, Any]:
         "disk": sum(sizes),
         "peak_disk": peak_disk(missing),
     }
+
+
+def echo_consequences(asked: Sequence[Consequence]) -> None:
+    """Print what the data ask of the results, where they ask for anything."""
+    groups = told_together(asked)
+    if not groups:
+        return
+    click.echo("\nWhat the data behind the models ask (no legal advice; --json names the paths):")
+    echo_table(
+        ("LICENCE", "CONFIDENTIAL", "RESULTS", "WHY"),
+        [
+            (licence, confidential or "-", _results(some), why)
+            for (licence, confidential, why), some in groups.items()
+        ],
+    )
+
+
+def _results(some: Sequence[Consequence]) -> str:
+    more = f" and {len(some) - 1} more" if len(some) > 1 else ""
+    return f"{some[0].method} on {some[0].target}{more}"

@@ -88,13 +88,22 @@ def check(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
 @run_options
 def plan(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
     """Print what a run would do: stages, why, steps, time and disk."""
-    from adapterstilts.cli.plan_view import plan_rows, summary
+    from adapterstilts.cli.plan_view import echo_consequences, plan_rows, summary
+    from adapterstilts.runner.consequences import consequences
     from adapterstilts.runner.prepare import prepare
 
     prepared = prepare(recipe, overrides, as_options(given), look_inside=False)
     rows = plan_rows(prepared)
+    asked = consequences(prepared.plan, prepared.lineage)
     if given["as_json"]:
-        print_json({"recipe": prepared.recipe.file.name, "stages": rows, "summary": summary(rows, prepared)})
+        print_json(
+            {
+                "recipe": prepared.recipe.file.name,
+                "stages": rows,
+                "summary": summary(rows, prepared),
+                "results": [one.to_data() for one in asked],
+            }
+        )
         return
     shown = [row for row in rows if given["verbose"] or row["state"] != "in the store"]
     echo_table(
@@ -123,6 +132,7 @@ def plan(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
         click.echo(
             f"a study of {trials} trials{of_each} goes before; it adds its winner, and chooses settings"
         )
+    echo_consequences(asked)
 
 
 def _path_text(row: dict[str, Any]) -> str:
@@ -151,9 +161,9 @@ def run(
     prepared = prepare_to_run(recipe, overrides, as_options(given))
     trackers: list[Any] = []
     if track == "tensorboard":
-        from adapterstilts.training.tracking import TensorBoard
+        from adapterstilts.training.tracking import TENSORBOARD_FOLDER, TensorBoard
 
-        trackers.append(TensorBoard(prepared.out / "tensorboard"))
+        trackers.append(TensorBoard(prepared.out / TENSORBOARD_FOLDER))
     with stop_on_request() as stop:
         finished = _finished(prepared, storage, trackers, stop, verbose=given["verbose"])
     if given["as_json"]:

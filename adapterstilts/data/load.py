@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import Any
 
 from adapterstilts.data import draws, readers
+from adapterstilts.data.discreet import numbered, quiet, unquoted
 from adapterstilts.data.parse import Parser
 from adapterstilts.data.readers.base import Record, Tally
 from adapterstilts.data.readers.choose import bucket
@@ -71,7 +72,7 @@ def load_split(
     rows: Iterator[Row] = chain.from_iterable(_part(task, part, roots, tally) for part in _parts(declared))
     if split == "train" and task.kind not in ("retrieval", "mlm"):
         rows = _labelled(rows, tally)
-    kept = tuple(rows)
+    kept = tuple(numbered(rows) if task.confidential else rows)
     if not kept:
         raise DataError(_nothing_left(task, language, split, tally))
     if few_shot is None:
@@ -103,7 +104,7 @@ def _parts(split: Split) -> Iterator[tuple[str, Split]]:
 def _part(task: TaskSpec, named: tuple[str, Split], roots: DataRoots, tally: Tally) -> Iterator[Row]:
     prefix, part = named
     parser = Parser(task, part.format, tally)
-    for row in _portion(parser.rows(_records(part, roots, tally)), part.portion):
+    for row in _portion(_rows(parser, task, _records(task, part, roots, tally)), part.portion):
         yield _renamed(row, prefix) if prefix else row
     parser.check()
 
@@ -116,15 +117,23 @@ def _renamed(row: Row, prefix: str) -> Row:
 
 def _first_rows(task: TaskSpec, part: Split, roots: DataRoots, tally: Tally) -> int:
     parser = Parser(task, part.format, tally)
-    rows = sum(1 for _ in parser.rows(islice(_records(part, roots, tally), CHECKED_RECORDS)))
+    records = islice(_records(task, part, roots, tally), CHECKED_RECORDS)
+    rows = sum(1 for _ in _rows(parser, task, records))
     parser.check()
     return rows
 
 
-def _records(split: Split, roots: DataRoots, tally: Tally) -> Iterator[Record]:
+def _rows(parser: Parser, task: TaskSpec, records: Iterable[Record]) -> Iterator[tuple[Row, str]]:
+    rows = parser.rows(records)
+    return unquoted(rows, f"task {task.name}") if task.confidential else rows
+
+
+def _records(task: TaskSpec, split: Split, roots: DataRoots, tally: Tally) -> Iterator[Record]:
     if isinstance(split.source, HubSource):
-        return read_hub(split.source, split.format, tally)
-    return readers.read(resolve(split.source, roots), split.format, tally)
+        records = read_hub(split.source, split.format, tally)
+    else:
+        records = readers.read(resolve(split.source, roots), split.format, tally)
+    return quiet(records) if task.confidential else records
 
 
 def _portion(rows: Iterable[tuple[Row, str]], portion: tuple[int, int]) -> Iterator[Row]:

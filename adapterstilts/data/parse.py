@@ -80,7 +80,9 @@ class Parser:
         self._labels.check()
 
     def _id(self, cells: Cells, number: int) -> str:
-        own = cells.text_or_none("id") or str(number)
+        # The id of a confidential record may be text itself.
+        own = None if cells.labels.task.confidential else cells.text_or_none("id")
+        own = own or str(number)
         unique, copy = own, 1
         while unique in self._ids:
             copy += 1

@@ -9,16 +9,17 @@ XTREME scores XQuAD and TyDiQA-GoldP with the English normaliser of SQuAD v1.1 i
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from adapterstilts.errors import DataError, Fault, UsageError
 from adapterstilts.metrics.build import mean_metric
-from adapterstilts.metrics.core import Metric
+from adapterstilts.metrics.core import Metric, Prediction
 
 Normalise = Callable[[str], str]
 
@@ -108,19 +109,19 @@ def squad_em_f1() -> Metric:
 def mlqa_em(language: str | None) -> Metric:
     """Return exact match after `normalise_mlqa`; the language is that of context and answer."""
     code = mlqa_language(language)
-    return _metric("mlqa_em", lambda text: normalise_mlqa(text, code), _same)
+    return _metric("mlqa_em", _mlqa(code), _same)
 
 
 def mlqa_f1(language: str | None) -> Metric:
     """Return word F1 after `normalise_mlqa`; the language is that of context and answer."""
     code = mlqa_language(language)
-    return _metric("mlqa_f1", lambda text: normalise_mlqa(text, code), token_f1)
+    return _metric("mlqa_f1", _mlqa(code), token_f1)
 
 
 def mlqa_em_f1(language: str | None) -> Metric:
     """Return the mean of `mlqa_em` and `mlqa_f1`, XTREME's score of MLQA."""
     code = mlqa_language(language)
-    return _metric("mlqa_em_f1", lambda text: normalise_mlqa(text, code), _em_f1)
+    return _metric("mlqa_em_f1", _mlqa(code), _em_f1)
 
 
 def squad2_em() -> Metric:
@@ -138,6 +139,34 @@ def squad2_f1() -> Metric:
         return token_f1(gold, answer) if gold and answer else _same(gold, answer)
 
     return mean_metric("squad2_f1", lambda gold, answer: _best_squad2(gold, answer, f1))
+
+
+def veiled(predictions: Iterable[Prediction], metric: str, language: str) -> list[Prediction]:
+    """Return predictions whose words are numbered within each example: the metric's score is the same, no word is left.
+
+    Args:
+        predictions: gold texts and a text.
+        metric: name of the score that has to stay; it says which words are the same.
+        language: language of the answers.
+    """
+    code = mlqa_language(language) if metric.startswith("mlqa") else None
+    return [_veiled(one, normalise_squad if code is None else _mlqa(code)) for one in predictions]
+
+
+def _veiled(prediction: Prediction, normalise: Normalise) -> Prediction:
+    numbers: dict[str, str] = {}
+
+    def veil(text: str) -> str:
+        # No normaliser changes such a word, or drops it as an article.
+        return " ".join(numbers.setdefault(word, f"w{len(numbers)}") for word in normalise(text).split())
+
+    gold = None if prediction.gold is None else [veil(text) for text in _texts(prediction.gold)]
+    answer = None if prediction.prediction is None else veil(prediction.prediction)
+    return dataclasses.replace(prediction, gold=gold, prediction=answer)
+
+
+def _mlqa(code: str) -> Normalise:
+    return lambda text: normalise_mlqa(text, code)
 
 
 def _metric(name: str, normalise: Normalise, compare: Callable[[str, str], float]) -> Metric:

@@ -22,6 +22,10 @@ UNRESOLVED = "unresolved"
 MASKED_LOSS = "loss"
 
 
+def _no_seal(_content: str) -> str:
+    raise ValueError("confidential data are keyed by the seal of a store, and none was given")
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What planning has to be told about the machine, so that it stays pure.
@@ -33,6 +37,7 @@ class Surroundings:
         limit: at most so many examples a split.
         pretrained: name of a pretrained adapter -> digest of its files.
         makings: digest of a pretrained adapter's files -> what it is made of.
+        seal: what stands for the digest of confidential bytes, so that nobody can confirm a guess of them.
     """
 
     content: Callable[[Split], str | None]
@@ -41,6 +46,7 @@ class Surroundings:
     limit: int | None = None
     pretrained: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     makings: Mapping[str, Making] = field(default_factory=lambda: MappingProxyType({}))
+    seal: Callable[[str], str] = _no_seal
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ class Materials:
     def _part(self, use: DataUse) -> DataPart:
         declared = use.task.splits[use.language][use.split]
         return DataPart(
-            content=self.content(use),
+            content=self._keyed(use),
             reader=declared.format.type,
             columns=declared.format.columns,
             options=declared.format.options,
@@ -129,6 +135,12 @@ class Materials:
             few_shot=use.few_shot,
             without=self._taken_out if use.without else (),
         )
+
+    def _keyed(self, use: DataUse) -> str:
+        content = self.content(use)
+        if not use.task.confidential or content.startswith(UNRESOLVED):
+            return content
+        return self.surroundings.seal(content)
 
     @functools.cached_property
     def _taken_out(self) -> tuple[DataPart, ...]:

@@ -35,6 +35,11 @@ class DataUse:
     without: tuple[DataUse, ...] = ()
     permuted: int | None = None
 
+    @property
+    def confidential(self) -> bool:
+        """Whether the part, or what is taken out of it, is confidential."""
+        return self.task.confidential or any(other.confidential for other in self.without)
+
     def __str__(self) -> str:
         sample = f" ({self.few_shot.k}, draw {self.few_shot.draw})" if self.few_shot else ""
         labels = "" if self.permuted is None else " (labels permuted)"

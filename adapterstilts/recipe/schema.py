@@ -245,9 +245,11 @@ class TaskSection(Section):
         [], description="scores, the main one first; default: the usual ones of the kind"
     )
     confidential: bool = Field(
-        False, description="nothing of its text may appear in reports, logs and errors"
+        False, description="nothing of its text may leave the data; all that is derived from it is marked"
     )
-    licence: str = Field("", description="licence of the data")
+    licence: str = Field(
+        "", description="licence of the data, best as an SPDX id; unknown where none is said"
+    )
     citation: str = Field("", description="where the data come from")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from adapterstilts.errors import AdapterStiltsError, Fault, StageFailed
 from adapterstilts.recipe.plan import Stage
 from adapterstilts.runner.missing import ABSENT, FORCED, KEPT
 from adapterstilts.specs import WEIGHTS_FILE
@@ -21,6 +22,7 @@ from adapterstilts.store.digest import canonical
 from adapterstilts.store.lease import Lease
 from adapterstilts.store.store import Artifact, Description, Store
 from adapterstilts.training.loop import OnStep
+from adapterstilts.trust.origins import DATA, Origins, as_data, is_confidential
 
 # Tasks hold read-only mappings, which pickle does not know by itself.
 copyreg.pickle(MappingProxyType, lambda mapping: (MappingProxyType, (dict(mapping),)))
@@ -35,12 +37,14 @@ class Work:
         reason: why it has to run; see `adapterstilts.runner.missing`.
         keep: whether whole models keep their weights.
         after: number of its last lease, which has ended.
+        origins: the data behind it.
     """
 
     stage: Stage
     reason: str
     keep: bool = False
     after: int | None = None
+    origins: Origins = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,16 @@ def attempt(work: Work, context: Context, on_step: OnStep) -> Ending:
         with lease:
             return _under(lease, work, context, on_step, started)
     except Exception as error:  # noqa: BLE001 - whatever a stage raises must not end the independent ones
-        return Ending("failed", time.monotonic() - started, error=error, trace=traceback.format_exc())
+        seconds = time.monotonic() - started
+        if is_confidential(work.origins) and not isinstance(error, AdapterStiltsError):
+            return Ending("failed", seconds, error=_without_message(work.stage, error))
+        return Ending("failed", seconds, error=error, trace=traceback.format_exc())
+
+
+def _without_message(stage: Stage, error: Exception) -> StageFailed:
+    """Return what stands for an unforeseen error, whose message may quote confidential data."""
+    what = f"failed with {type(error).__name__}"
+    return StageFailed(Fault(stage.name, what, "its message is left out, for its data are confidential"))
 
 
 def _under(lease: Lease, work: Work, context: Context, on_step: OnStep, started: float) -> Ending:
@@ -121,7 +134,9 @@ def _under(lease: Lease, work: Work, context: Context, on_step: OnStep, started:
 def _run(lease: Lease, work: Work, context: Context) -> Artifact | None:
     """Return the artifact, None where the lease was lost before it could be published."""
     stage, store = work.stage, context.store
-    with store.workspace(stage.key) as workspace:
+    data, private = as_data(work.origins), is_confidential(work.origins)
+    store.begin(stage.key, {"name": stage.name, "inputs": dict(stage.inputs), DATA: data}, private=private)
+    with store.workspace(stage.key, private=private) as workspace:
         results = STAGES[stage.spec.kind](stage, context, workspace)
         description = Description(
             name=stage.name,
@@ -132,6 +147,7 @@ def _run(lease: Lease, work: Work, context: Context) -> Artifact | None:
                 **context.provenance(getattr(stage.spec, "numerics", None)),
                 "why_library": stage.why_library,
                 KEPT: work.keep,
+                DATA: data,
             },
         )
         if not lease.advance():

@@ -190,7 +190,9 @@ def _walk(
 ) -> Outcome | None:
     """Run what is missing; None when nothing is, so that torch need not be imported."""
     if not prepared.missing:
+        lineage = prepared.lineage
         for stage in prepared.plan.stages.values():
+            lineage.note(stage.key)
             reporter.stage_ended(stage, "cached", 0.0, {}, "")
         return None
     from adapterstilts.runner.walk import walk
@@ -276,6 +278,8 @@ class Measuring:
 
 
 def _write_out(prepared: Prepared) -> None:
+    read = {use.task.name for stage in prepared.plan.stages.values() for use in stage.reads}
+    prepared.store.note_run(prepared.out, read)
     text = json.dumps(plan_data(prepared.plan), ensure_ascii=False, indent=1)
     replace_text(prepared.out / PLAN_FILE, text + "\n")
     write_resolved(prepared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,9 +28,16 @@ from adapterstilts.recipe.load import load
 from adapterstilts.recipe.material import Surroundings
 from adapterstilts.recipe.plan import DataUse, Plan
 from adapterstilts.recipe.uses import Uses
+from adapterstilts.runner.lineage import Lineage
 from adapterstilts.runner.missing import missing_stages
 from adapterstilts.runner.pins import pin, read_pins, resolve_pins
-from adapterstilts.runner.pretrained import Pretrained, check_backbones, find_pretrained, pretrained_faults
+from adapterstilts.runner.pretrained import (
+    Pretrained,
+    check_backbones,
+    find_pretrained,
+    imported,
+    pretrained_faults,
+)
 from adapterstilts.specs import BackboneSpec, Precision
 from adapterstilts.store.mirror import open_store
 from adapterstilts.store.store import LEASE_SECONDS, Store, default_root
@@ -113,6 +121,11 @@ class Prepared:
     missing: Mapping[str, str] = field(default_factory=dict)
     pretrained: Mapping[str, Pretrained] = field(default_factory=dict)
 
+    @property
+    def lineage(self) -> Lineage:
+        """The data behind every stage, as they are known now."""
+        return Lineage(self.plan, self.store, imported(self.pretrained.values()))
+
 
 def prepare(
     reference: str,
@@ -145,6 +158,8 @@ def prepare(
     check_backbones(recipe, pretrained, backbone)
     device = find_device(options.device)
     precision: Precision = "bf16" if auto_precision(device) == "bf16" else "fp32"
+    # A recipe that is refused makes no store.
+    store = functools.cache(lambda: open_store(options.store_root, options.mirror, options.lease_seconds))
     surroundings = Surroundings(
         content=_remembered(roots),
         backbone=backbone,
@@ -152,13 +167,13 @@ def prepare(
         limit=options.limit,
         pretrained={name: one.content for name, one in pretrained.items()},
         makings={one.content: one.making for one in pretrained.values()},
+        seal=lambda content: store().seal(content),
     )
     plan = make_plan(recipe, surroundings)
     _check_forced(plan, options.force)
-    store = open_store(options.store_root, options.mirror, options.lease_seconds)
-    missing = missing_stages(plan, store, options.force)
+    missing = missing_stages(plan, store(), options.force)
     return Prepared(
-        recipe, plan, store, out, roots, device, precision, options, surroundings, missing, pretrained
+        recipe, plan, store(), out, roots, device, precision, options, surroundings, missing, pretrained
     )
 
 

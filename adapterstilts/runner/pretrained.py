@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from adapterstilts.recipe.compositions import refusal_faults
 from adapterstilts.recipe.schema import PretrainedSection
 from adapterstilts.specs import BackboneSpec
 from adapterstilts.store.digest import digest_files
+from adapterstilts.store.record import RECORD_NAME, read_record
 from adapterstilts.store.store import Store
+from adapterstilts.trust.origins import Origins, behind, noted
 
 _CONFIG_FILE, _WEIGHTS_FILE, _PICKLE_FILE = (
     "adapter_config.json",
@@ -42,6 +44,7 @@ class Pretrained:
         making: what it is made of, as far as the path of a stage depends on it.
         allow_pickle: whether weights of the old format may be read.
         backbone: what it was trained on, where it says so.
+        origins: the data behind it, where it comes out of a store; None where nobody knows.
     """
 
     folder: Path
@@ -50,6 +53,12 @@ class Pretrained:
     making: Making
     allow_pickle: bool
     backbone: BackboneSpec | None = None
+    origins: Origins | None = None
+
+
+def imported(found: Iterable[Pretrained]) -> dict[str, Origins]:
+    """Return digest of files -> the data behind them, of the adapters whose data are known."""
+    return {one.content: one.origins for one in found if one.origins is not None}
 
 
 def pretrained_faults(recipe: Recipe, root: Path) -> list[AdapterStiltsError]:
@@ -131,7 +140,16 @@ def _read(where: str, section: PretrainedSection, folder: Path, root: Path) -> P
         raise UsageError(Fault(where, what, "write `allow_pickle: true` if you trust its source"))
     content = digest_files([place / _CONFIG_FILE, weights])
     backbone = read_provenance(place).backbone if is_reference(section.path) else None
-    return Pretrained(place, content, family, making, section.allow_pickle, backbone)
+    return Pretrained(place, content, family, making, section.allow_pickle, backbone, _origins(place, root))
+
+
+def _origins(place: Path, root: Path) -> Origins | None:
+    """Return the data behind an adapter that lies in an artifact's folder, of this store or another one."""
+    if not (place.parent / RECORD_NAME).is_file():
+        return None
+    record = read_record(place.parent / RECORD_NAME)
+    store = Store(root)
+    return behind(store, record.key) if store.find(record.key) is not None else noted(record)
 
 
 def _folder(where: str, section: PretrainedSection, folder: Path, root: Path) -> Path:

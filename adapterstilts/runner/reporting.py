@@ -15,6 +15,7 @@ from adapterstilts.report.overlaps import read_overlaps
 from adapterstilts.report.rows import ResultRow, read_rows
 from adapterstilts.report.studies import read_study
 from adapterstilts.report.table import TransferTable
+from adapterstilts.runner.consequences import report_lines
 from adapterstilts.runner.resolved import RESOLVED_FILE
 from adapterstilts.runner.terms import terms
 from adapterstilts.specs import Precision
@@ -57,7 +58,10 @@ def report(
         overlaps=read_overlaps(out),
         terms=terms(recipe, precision, study.tuned) if study else terms(recipe, precision),
         study=study,
-        notes=[f"Backbone {model}: {known.note}."] if known and known.note else [],
+        notes=[
+            *([f"Backbone {model}: {known.note}."] if known and known.note else []),
+            *report_lines(rows, store),
+        ],
     )
 
 

@@ -12,9 +12,11 @@ from adapterstilts.data.sources import DataRoots
 from adapterstilts.errors import Fault, UsageError
 from adapterstilts.machine import cores, reuse_freed_memory
 from adapterstilts.runner.prepare import Options, Prepared, local_backbone
+from adapterstilts.runner.pretrained import imported
 from adapterstilts.stages.context import Context
 from adapterstilts.store.mirror import open_store
 from adapterstilts.training.tracking import Tracker
+from adapterstilts.trust.origins import Origins
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Site:
         threads: torch's threads.
         backbone_folder: see `Context`, as for all that follow.
         pretrained: see there.
+        imported: see there.
         trusted: see there.
         checkpointing: see there.
         offline: see there.
@@ -45,6 +48,7 @@ class Site:
     threads: int
     backbone_folder: Path | None = None
     pretrained: Mapping[str, Path] = field(default_factory=dict)
+    imported: Mapping[str, Origins] = field(default_factory=dict)
     trusted: tuple[str, ...] = ()
     checkpointing: bool = False
     offline: bool = False
@@ -68,6 +72,7 @@ class Site:
             threads=compute_threads(options),
             backbone_folder=local_backbone(prepared.recipe),
             pretrained={one.content: one.folder for one in prepared.pretrained.values()},
+            imported=imported(prepared.pretrained.values()),
             trusted=tuple(one.content for one in prepared.pretrained.values() if one.allow_pickle),
             checkpointing=options.checkpointing,
             offline=options.offline,
@@ -90,6 +95,7 @@ class Site:
             threads=self.threads,
             backbone_folder=self.backbone_folder,
             pretrained=self.pretrained,
+            imported=self.imported,
             trusted=self.trusted,
             checkpointing=self.checkpointing,
             offline=self.offline,

@@ -27,6 +27,7 @@ from adapterstilts.errors import (
 from adapterstilts.recipe.plan import Plan, Stage
 from adapterstilts.runner.attempt import Ending, Work, already_made
 from adapterstilts.runner.executor import Executor, Here
+from adapterstilts.runner.lineage import Lineage
 from adapterstilts.runner.missing import release
 from adapterstilts.runner.order import Order
 from adapterstilts.runner.reporter import Reporter, Status
@@ -98,7 +99,8 @@ def walk(
         Interrupted: when asked to stop; what is done is kept.
     """
     preflight(plan, missing, context)
-    return _Walker(plan, context, reporter, missing, keep, executor or Here(context), held).walk()
+    lineage = Lineage(plan, context.store, context.imported)
+    return _Walker(plan, context, reporter, missing, keep, executor or Here(context), lineage, held).walk()
 
 
 @dataclass
@@ -109,6 +111,7 @@ class _Walker:
     missing: Mapping[str, str]
     keep: bool
     executor: Executor
+    lineage: Lineage
     held: Collection[str] = ()
     outcome: Outcome = field(default_factory=Outcome)
     readers: Counter[str] = field(default_factory=Counter)
@@ -151,6 +154,8 @@ class _Walker:
         self, stage: Stage, status: Status, results: Mapping[str, Any] = MappingProxyType({}), why: str = ""
     ) -> None:
         self.order.take(stage)
+        if status == "cached":
+            self.lineage.note(stage.key)
         self._end(stage, status, 0.0, results, why)
 
     # ---- running
@@ -170,7 +175,7 @@ class _Walker:
             return False
         self.reporter.stage_started(stage, self.number[stage.key], len(self.plan.stages))
         self.order.take(stage)
-        work = Work(stage, self.missing[stage.key], self.keep, after)
+        work = Work(stage, self.missing[stage.key], self.keep, after, self.lineage.of(stage.key))
         self.under_way[self.executor.start(work, functools.partial(self.reporter.step, stage))] = stage
         return True
 
@@ -188,6 +193,8 @@ class _Walker:
             self._pass_over(stage)
         elif ending.error is None:
             assert ending.status != "failed"
+            if ending.status == "cached":
+                self.lineage.note(stage.key)
             self._end(stage, ending.status, ending.seconds, ending.results)
         elif isinstance(ending.error, _ENDS_ALL):
             self._end_all(ending.error)

@@ -29,6 +29,7 @@ from adapterstilts.store.store import Artifact, Store
 from adapterstilts.tasks.spec import Json
 from adapterstilts.training.loop import RESUME, OnStep
 from adapterstilts.training.tracking import Tracker
+from adapterstilts.trust.origins import Origins
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Context:
         threads: torch's threads, the same for every stage.
         backbone_folder: of a local backbone, None for one from the hub or the store.
         pretrained: digest of an adapter's files -> their folder, of adapters that were trained elsewhere.
+        imported: digest of such an adapter's files -> the data behind it, where they are known.
         trusted: of these, the ones whose pickles may be read.
         checkpointing: whether a layer's inside is computed again for its gradient, in place of keeping it.
         offline: whether no hub may be asked.
@@ -58,6 +60,7 @@ class Context:
     threads: int
     backbone_folder: Path | None = None
     pretrained: Mapping[str, Path] = field(default_factory=dict)
+    imported: Mapping[str, Origins] = field(default_factory=dict)
     trusted: Collection[str] = ()
     checkpointing: bool = False
     offline: bool = False
@@ -138,7 +141,7 @@ class Context:
         key = digest([files.VERSION, self._rows.identity(use), list(model), settings])
         if key not in self._encoded:
             # What is confidential leaves no copy behind.
-            folder = None if use.task.confidential else self.store.cache / "encoded" / key
+            folder = None if use.confidential else self.store.cache / files.CACHE / key
             found = files.load(folder) if folder is not None else None
             if found is None:
                 found = encode(use.task.kind, self.rows(use).rows, backbone.tokenizer, settings)

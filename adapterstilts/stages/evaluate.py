@@ -14,6 +14,7 @@ from adapterstilts.data.encoding import decode
 from adapterstilts.data.majority import constant_answers
 from adapterstilts.data.rows import PairRow, Row
 from adapterstilts.metrics import registry
+from adapterstilts.metrics.answers import veiled
 from adapterstilts.metrics.core import Prediction
 from adapterstilts.metrics.files import write_predictions
 from adapterstilts.model.assembly import ADAPTER_FOLDER, Blueprint, HeadSpec, assembled
@@ -37,7 +38,9 @@ def evaluate(stage: Stage, context: Context, workspace: Path) -> dict[str, Any]:
     use = stage.data[0]
     loaded = context.rows(use)
     predictions, tokens = _answers(stage, spec, context, loaded.rows)
-    write_predictions(workspace, predictions)
+    # The answers of all other kinds hold no text of the data.
+    veil = use.task.confidential and spec.data.kind == "span_qa"
+    write_predictions(workspace, veiled(predictions, spec.metrics[0], spec.language) if veil else predictions)
     return {
         "scores": _score(spec, predictions),
         "examples": len(predictions),

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import hmac
 import json
 import math
+import secrets
+import string
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 _CHUNK = 1 << 20
+_SECRET_BYTES = 32
 
 
 def canonical(value: Any, where: str = "value") -> Any:
@@ -74,6 +78,21 @@ def digest(value: Any) -> str:
 def digest_bytes(data: bytes) -> str:
     """Return the SHA-256 of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def new_secret() -> str:
+    """Return a secret for `sealed`, 64 hexadecimal digits."""
+    return secrets.token_hex(_SECRET_BYTES)
+
+
+def is_secret(text: str) -> bool:
+    """Return whether a text can be a secret that `new_secret` gave."""
+    return len(text) == 2 * _SECRET_BYTES and all(digit in string.hexdigits for digit in text)
+
+
+def sealed(text: str, secret: str) -> str:
+    """Return the HMAC-SHA-256 of `text` in hexadecimal: equal for equal texts, and nothing to whom has no secret."""
+    return hmac.new(bytes.fromhex(secret), text.encode("utf-8"), "sha256").hexdigest()
 
 
 def digest_file(path: Path) -> str:

@@ -8,6 +8,10 @@ Layout below the root::
     aside/<key>.<unique>/                                      what a forced run replaced
     cache/                                                     evictable, derived
     leases/<key>/<generation>                              who is at a stage; see `adapterstilts.store.lease`
+    runs/<digest of a folder>.json                             where runs wrote results, and of which tasks
+    secret                                                     seals what keys say of confidential data
+
+What is made of confidential data lies in folders that their owner alone can enter, where the system knows owners.
 """
 
 from __future__ import annotations
@@ -15,17 +19,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
+import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapterstilts import killpoints
 from adapterstilts.errors import Fault, StoreError, UsageError
-from adapterstilts.store.digest import digest_file
+from adapterstilts.files import replace_text
+from adapterstilts.store.digest import digest, digest_file, is_secret, new_secret, sealed
 from adapterstilts.store.lease import Lease, Leases
 from adapterstilts.store.record import RECORD_NAME, Record, StoredFile, read_record
 
@@ -35,6 +42,9 @@ LEASE_SECONDS = 60.0
 _SHORTEST_PREFIX = 4
 # What lies in the cache beside folders: measured figures, and hidden states, half of one included.
 _DERIVED = (".json", ".npy", ".part")
+_SECRET = "secret"
+_OWNER_ONLY = 0o700
+_FACTS = "stage.json"
 
 
 def default_root() -> Path:
@@ -156,11 +166,16 @@ class Store:
             return self._leases.ended(key)
 
     @contextlib.contextmanager
-    def workspace(self, key: str) -> Iterator[Path]:
-        """Yield an empty folder to work in; it is removed unless it was published."""
+    def workspace(self, key: str, *, private: bool = False) -> Iterator[Path]:
+        """Yield an empty folder to work in; it is removed unless it was published.
+
+        Args:
+            key: of the artifact.
+            private: whether its owner alone may enter it, now and as an artifact.
+        """
         path = self.root / "staging" / f"{key}.{uuid.uuid4().hex[:8]}"
         with _disk_faults(path):
-            path.mkdir()
+            path.mkdir(mode=_OWNER_ONLY if private else 0o777)
         try:
             with _full_disk(path):
                 yield path
@@ -212,16 +227,89 @@ class Store:
                 raise
         sync_folder(final.parent)
 
+    def begin(self, key: str, facts: Mapping[str, Any], *, private: bool = False) -> None:
+        """Note what is about to be made, beside its checkpoint: a killed process leaves no record.
+
+        Args:
+            key: of the artifact.
+            facts: JSON data; `begun` returns them.
+            private: whether the checkpoint's folder is its owner's alone.
+        """
+        folder = self.checkpoint(key)
+        with _disk_faults(folder):
+            folder.mkdir(exist_ok=True)
+            if private:
+                folder.chmod(_OWNER_ONLY)
+            replace_text(folder / _FACTS, json.dumps(facts, ensure_ascii=False))
+
+    def begun(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield key and facts of what was begun and is not published."""
+        for path, facts in _notes((self.root / "checkpoints").glob(f"*/{_FACTS}")):
+            yield path.parent.name, facts
+
+    def annotate(self, key: str, facts: Mapping[str, Any]) -> None:
+        """Add facts to the provenance in an artifact's record."""
+        record = self.get(key).record
+        self._rewrite(dataclasses.replace(record, provenance={**record.provenance, **facts}))
+
+    def protect(self, key: str) -> None:
+        """Make an artifact's folder its owner's alone."""
+        with _disk_faults(self.path(key)):
+            self.path(key).chmod(_OWNER_ONLY)
+
+    def _rewrite(self, record: Record) -> None:
+        path = self.path(record.key)
+        with _disk_faults(path):
+            temporary = path / f"{RECORD_NAME}.{uuid.uuid4().hex[:8]}"
+            _write_synced(temporary, record.to_json())
+            os.replace(temporary, path / RECORD_NAME)
+
+    # ---- confidential data
+
+    def seal(self, text: str) -> str:
+        """Return what stands for a text in keys: equal texts are equal in this store, and say nothing elsewhere.
+
+        Raises:
+            StoreError: when the store's secret cannot be read, or others can read it.
+        """
+        return sealed(text, self._secret)
+
+    @functools.cached_property
+    def _secret(self) -> str:
+        path = self.root / _SECRET
+        with _disk_faults(path):
+            if not path.exists():
+                _write_private(path, new_secret())
+            if os.name == "posix" and path.stat().st_mode & 0o077:
+                raise StoreError(Fault(str(path), "others can read it", f"run `chmod 600 {path}`"))
+            secret = path.read_text(encoding="ascii", errors="replace")
+        if not is_secret(secret):
+            remedy = "put it back from a copy; without it, what is made of confidential data has other keys"
+            raise StoreError(Fault(str(path), "is damaged", remedy))
+        return secret
+
+    # ---- runs
+
+    def note_run(self, out: Path, tasks: Iterable[str]) -> None:
+        """Remember where a run writes its results, and the data of which tasks it reads."""
+        place = str(out.resolve())
+        path = self.root / "runs" / f"{digest(place)}.json"
+        with _disk_faults(path):
+            replace_text(path, json.dumps({"out": place, "tasks": sorted(set(tasks))}, ensure_ascii=False))
+
+    def runs(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield the notes of `note_run`, ``out`` and ``tasks``, each with its file."""
+        return _notes((self.root / "runs").glob("*.json"))
+
+    # ---- letting go
+
     def drop(self, key: str, names: tuple[str, ...]) -> None:
         """Let files of an artifact go; the record says so first, so that no reader is misled."""
         artifact = self.get(key)
         present = tuple(name for name in names if name in artifact.record.files)
         dropped = tuple(sorted({*artifact.record.dropped, *present}))
-        record = dataclasses.replace(artifact.record, dropped=dropped)
+        self._rewrite(dataclasses.replace(artifact.record, dropped=dropped))
         with _disk_faults(artifact.path):
-            temporary = artifact.path / f"{RECORD_NAME}.{uuid.uuid4().hex[:8]}"
-            _write_synced(temporary, record.to_json())
-            os.replace(temporary, artifact.path / RECORD_NAME)
             for name in present:
                 (artifact.path / name).unlink(missing_ok=True)
 
@@ -250,7 +338,7 @@ class Store:
         for path in [*(self.root / "staging").glob("*"), *(self.root / "checkpoints").glob("*")]:
             key = path.name.split(".")[0]
             leftover = path.parent.name == "staging" or self.find(key) is not None
-            if leftover and self._leases.is_free(key):
+            if leftover and self.is_idle(key):
                 removed.append(path)
         removed += (self.root / "aside").glob("*")
         if cache:
@@ -264,6 +352,36 @@ class Store:
             if self.find(folder.name) is not None and self._leases.is_free(folder.name):
                 self._leases.forget(folder.name)
         return removed
+
+    def copies(self) -> Iterator[tuple[str, Path]]:
+        """Yield key and folder of what was set aside, and of what lies in a workspace."""
+        for folder in ("aside", "staging"):
+            for path in sorted((self.root / folder).glob("*")):
+                yield path.name.split(".")[0], path
+
+    def is_idle(self, key: str) -> bool:
+        """Return whether no process is at this artifact's stage now."""
+        return self._leases.is_free(key)
+
+
+def _notes(paths: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield notes with their files, in order; one that is being replaced or is damaged says nothing."""
+    for path in sorted(paths):
+        with contextlib.suppress(OSError, ValueError):
+            yield path, json.loads(path.read_text(encoding="utf-8"))
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a small file that its owner alone can read, whole or not at all; of several writers the first one wins."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, path)
+    temporary.unlink()
 
 
 def _list_files(folder: Path) -> dict[str, StoredFile]:

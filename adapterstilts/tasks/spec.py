@@ -139,7 +139,7 @@ class TaskSpec:
         licence: SPDX id or the licence's name; empty when unknown.
         citation: author, year, venue or URL.
         note: what a user should know before trusting a score on it.
-        confidential: whether nothing of its text may appear in reports, logs and errors.
+        confidential: whether nothing of its text may leave the data, and all that is derived from it is marked.
     """
 
     name: str

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from adapterstilts.errors import EnvironmentFault, Fault
 
+TENSORBOARD_FOLDER = "tensorboard"
+"""Below a run's results."""
+
 
 class Tracker(Protocol):
     """Receives what training measures; write one for any tracking service."""

@@ -5,6 +5,8 @@ import pytest
 from adapterstilts.errors import DataError, UsageError
 from adapterstilts.metrics import answers as a
 from adapterstilts.metrics.build import score_by_id, score_lists
+from adapterstilts.metrics.core import Prediction
+from adapterstilts.metrics.registry import get
 
 
 @pytest.mark.parametrize(
@@ -125,3 +127,37 @@ def test_an_unanswerable_question_needs_squad2():
 def test_squad2(gold, answer, em, f1):
     assert score_lists(a.squad2_em(), [gold], [answer]) == em
     assert score_lists(a.squad2_f1(), [gold], [answer]) == pytest.approx(f1)
+
+
+# ---- answers without their words
+
+ANSWERS = [
+    Prediction("1", ["The U.S. Army", "army"], "us army!", group="7"),
+    Prediction("2", ["a"], "the"),
+    Prediction("3", ["die Stadt Köln", "Köln"], "Stadt"),
+    Prediction("4", ["北京大学"], "北京 市"),
+    Prediction("5", ["كتاب البيت"], "بيت"),
+    Prediction("6", ["one two two"], "two one"),
+    Prediction("7", ["x"], ""),
+]
+UNANSWERABLE = [Prediction("8", [], ""), Prediction("9", [], "word"), Prediction("10", ["...", "b"], "c b")]
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh", "ar", "es"])
+@pytest.mark.parametrize(
+    "name",
+    ["squad_f1", "squad_em", "squad_em_f1", "squad2_f1", "squad2_em", "mlqa_f1", "mlqa_em", "mlqa_em_f1"],
+)
+def test_veiled_answers_score_the_same_and_say_nothing(name, language):
+    metric = get(name, language=language)
+    plain = [*ANSWERS, *(UNANSWERABLE if name.startswith("squad2") else [])]
+    veiled = a.veiled(plain, name, language)
+    assert metric.statistics(veiled).tolist() == metric.statistics(plain).tolist()
+    words = {word for one in veiled for text in (*one.gold, one.prediction) for word in text.split()}
+    assert words <= {f"w{number}" for number in range(10)}
+    assert [(one.id, one.group) for one in veiled] == [(one.id, one.group) for one in plain]
+
+
+def test_what_is_missing_stays_missing_under_the_veil():
+    (veiled,) = a.veiled([Prediction("1", None, None)], "squad_f1", "en")
+    assert (veiled.gold, veiled.prediction) == (None, None)

@@ -503,6 +503,33 @@ def test_relations_say_what_an_adapter_shares_with_the_target(tmp_path: Path) ->
     assert found["match", "stack(same, target)"] == "other domain"
 
 
+# ---- confidential data
+
+
+def test_only_what_keys_say_of_confidential_data_is_sealed(tmp_path: Path) -> None:
+    tasks = {**TASKS, "pairs": {**TASKS["pairs"], "confidential": True}}
+    recipe = load(str(write(tmp_path, recipe_data(tasks=tasks, remove_overlap=True))))
+
+    def parts(seal: str) -> dict[str, set[str]]:
+        surroundings = Surroundings(
+            by_name, BackboneSpec("files:x", None), "fp32", seal=lambda text: f"{seal}{len(text)}"
+        )
+        plan = make_plan(recipe, surroundings)
+        found: dict[str, set[str]] = {}
+        trained = [stage for stage in plan.stages.values() if isinstance(stage.spec, TRAINING)]
+        for stage in trained:
+            contents = [part for data in stage.spec.data for part in data.parts]
+            for use, part in zip(stage.data, contents, strict=True):
+                found.setdefault(use.task.name, set()).add(part.content)
+        return found
+
+    one, other = parts("one"), parts("other")
+    assert (one["pairs"], other["pairs"]) == ({"one64"}, {"other64"})
+    assert one["reply"] == other["reply"]
+    with pytest.raises(ValueError, match="keyed by the seal of a store"):
+        make_plan(recipe, Surroundings(by_name, BackboneSpec("files:x", None), "fp32"))
+
+
 # ---- what ships
 
 

@@ -66,4 +66,6 @@ def test_settings_and_rows_have_their_own_encodings(context: Context, done: Done
 def test_confidential_text_leaves_no_copy(context: Context, done: Done, use: DataUse) -> None:
     secret = replace(use, task=replace(use.task, confidential=True))
     context.encoded(secret, backbone(context, done), SETTINGS)
+    # Which rows are left without confidential ones says something of these.
+    context.encoded(replace(use, without=(replace(secret, split="test"),)), backbone(context, done), SETTINGS)
     assert folders(context) == []

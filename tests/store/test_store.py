@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import IO
 import pytest
 
 from adapterstilts.errors import Fault, StoreError, UsageError
+from adapterstilts.store.digest import digest_bytes
 from adapterstilts.store.record import RECORD_NAME
 from adapterstilts.store.store import Artifact, Description, Store, default_root
 
@@ -155,6 +157,7 @@ def test_publishing_ends_the_checkpoint(store: Store) -> None:
 
 PUBLISHER = f"""
 import sys
+import threading
 from pathlib import Path
 from adapterstilts.store.store import Description, Store
 store = Store(Path(sys.argv[1]))
@@ -270,6 +273,7 @@ def test_dropped_files_are_gone_and_the_record_says_so(store: Store) -> None:
 
 HOLDER = """
 import sys
+import threading
 from pathlib import Path
 from adapterstilts.store.store import Store
 with Store(Path(sys.argv[1])).lease(sys.argv[2]):
@@ -432,3 +436,96 @@ def test_record_files_are_plain_json(store: Store) -> None:
     path = publish(store).path / RECORD_NAME
     assert json.loads(path.read_bytes())["key"] == KEY
     assert b"\r" not in path.read_bytes()
+
+
+# ---- confidential data
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
+def test_a_private_workspace_becomes_a_private_artifact(store: Store) -> None:
+    with store.workspace(KEY, private=True) as workspace:
+        assert mode(workspace) == 0o700
+        store.publish(KEY, workspace, DESCRIPTION)
+    publish(store, OTHER)
+    assert (mode(store.path(KEY)), mode(store.path(OTHER)) & 0o055) == (0o700, 0o055)
+    store.protect(OTHER)
+    assert mode(store.path(OTHER)) == 0o700
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
+def test_a_seal_is_the_same_in_one_store_and_another_elsewhere(store: Store, tmp_path: Path) -> None:
+    sealed = store.seal("content")
+    assert sealed == Store(store.root).seal("content") != store.seal("other content")
+    assert sealed != Store(tmp_path / "elsewhere").seal("content")
+    assert "content" not in sealed
+    assert digest_bytes(b"content") != sealed
+    assert mode(store.root / "secret") == 0o600
+
+
+def test_threads_that_seal_first_agree(store: Store) -> None:
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(Store(store.root).seal("x"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
+def test_a_secret_that_others_can_read_is_refused(store: Store) -> None:
+    store.seal("x")
+    (store.root / "secret").chmod(0o644)
+    with pytest.raises(StoreError, match=r"secret: others can read it; run `chmod 600 "):
+        Store(store.root).seal("x")
+
+
+@pytest.mark.parametrize("text", ["", "abc", "x" * 64])
+def test_a_damaged_secret_is_refused_and_not_replaced(store: Store, text: str) -> None:
+    store.seal("x")
+    (store.root / "secret").write_text(text, encoding="ascii")
+    with pytest.raises(StoreError, match="is damaged; put it back"):
+        Store(store.root).seal("x")
+    assert (store.root / "secret").read_text(encoding="ascii") == text
+
+
+def test_facts_are_added_to_a_record(store: Store) -> None:
+    publish(store)
+    store.annotate(KEY, {"data": [1]})
+    assert store.get(KEY).record.provenance == {"device": "cpu", "data": [1]}
+    assert store.verify() == []
+    assert below(store.path(KEY)) == ["head/config.json", "record.json", "weights.bin"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
+def test_what_was_begun_is_known_until_it_is_published(store: Store) -> None:
+    store.begin(KEY, {"name": "toy"})
+    store.begin(OTHER, {"name": "secret"}, private=True)
+    assert dict(store.begun()) == {KEY: {"name": "toy"}, OTHER: {"name": "secret"}}
+    assert mode(store.checkpoint(OTHER)) == 0o700
+    publish(store)
+    assert dict(store.begun()) == {OTHER: {"name": "secret"}}
+
+
+def test_a_run_is_noted_by_its_folder(store: Store, tmp_path: Path) -> None:
+    store.note_run(tmp_path / "out", ["b", "a", "b"])
+    store.note_run(tmp_path / "out", ["c"])
+    store.note_run(tmp_path / "other", [])
+    found = {Path(facts["out"]).name: facts["tasks"] for _, facts in store.runs()}
+    assert found == {"out": ["c"], "other": []}
+
+
+def test_copies_are_told_with_their_keys(store: Store) -> None:
+    publish(store)
+    publish(store)
+    with store.workspace(OTHER) as workspace:
+        assert [(key, path.parent.name) for key, path in store.copies()] == [
+            (KEY, "aside"),
+            (OTHER, "staging"),
+        ]
+        assert workspace in [path for _, path in store.copies()]

@@ -17,6 +17,9 @@ from adapterstilts.data.encoding.columns import Array, Encoded
 VERSION = 1
 """Rises when the same rows are encoded in another way."""
 
+CACHE = "encoded"
+"""Below a store's cache."""
+
 _INDEX = "index.json"
 _LEVELS = ("per_unit", "per_sequence", "per_token")
 _PLAIN = ("rows", "firsts", "bounds", "tokens")

@@ -300,7 +300,7 @@ TASKS: tuple[TaskSpec, ...] = (
         labels=("no-stress", "stress"),
         label_map=numbered("no-stress", "stress"),
         tokens_per_example=115,
-        licence="research use; the repository MIT",
+        licence="research use; MIT (repository)",
         citation="Turcan and McKeown 2019, Dreaddit: A Reddit Dataset for Stress Analysis in Social Media",
     ),
     TaskSpec(
