@@ -72,22 +72,26 @@ tasks:
       xx: {{test: data/topics.xx.jsonl}}
       yy: {{test: data/topics.yy.jsonl}}
     format: {{type: jsonl}}
+    licence: MIT
   pairs:
     kind: classification
     labels: [other, same]
     languages:
       en: {{train: data/pairs.train.jsonl, test: data/pairs.jsonl}}
     format: {{type: jsonl}}
+    licence: MIT
   reply:
     kind: multiple_choice
     languages:
       en: {{train: data/reply.train.jsonl, test: data/reply.jsonl}}
     format: {{type: jsonl}}
+    licence: MIT
   match:
     kind: retrieval
     languages:
       xx: {{test: data/match.xx.jsonl}}
     format: {{type: jsonl}}
+    licence: MIT
   words:
     kind: mlm
     languages:
@@ -95,6 +99,7 @@ tasks:
       xx: {{train: data/words.xx.jsonl}}
       yy: {{train: data/words.yy.jsonl}}
     format: {{type: jsonl}}
+    licence: MIT
 intermediate: [reply, pairs]
 targets:
   - {{task: topics, languages: {languages}}}

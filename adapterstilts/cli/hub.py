@@ -23,6 +23,7 @@ from adapterstilts.hub.registry import ROOT_VARIABLE, Placed
 from adapterstilts.hub.shelf import Shelf
 from adapterstilts.runner.prepare import Options
 from adapterstilts.store.store import Store
+from adapterstilts.trust.push import Terms, cleared
 
 if TYPE_CHECKING:
     from adapterstilts.hub.remote import Remote
@@ -59,7 +60,18 @@ def command() -> None:
 @click.option(
     "--run", type=_PATH, help="Folder of the run that scored it. [default: the one below runs/ that did]"
 )
-@click.option("--licence", help="Licence of the unit, an SPDX id such as apache-2.0.")
+@click.option(
+    "--licence",
+    help="Licence of the unit, an SPDX id such as apache-2.0. [default: what its data leave it, if that has a name]",
+)
+@click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    metavar="REASON:TASK",
+    help="Go ahead in spite of a reason against it, as the refusal names it: confidential:TASK, unknown-licence:TASK, "
+    "no-derivatives:TASK, other-licence:TASK, unknown-data:STAGE.",
+)
 @click.option("--sign", "private_key", type=_PATH, help="Sign with this elliptic-curve key (PEM).")
 @click.option("--public", is_flag=True, help="A repository that is made on the hub is open to all.")
 @click.option("--verify", type=click.Choice(["tree", "full"]), default="tree", show_default=True)
@@ -74,6 +86,7 @@ def push(
     target: str,
     run: Path | None,
     licence: str | None,
+    allowed: tuple[str, ...],
     private_key: Path | None,
     public: bool,
     verify: str,
@@ -92,10 +105,11 @@ def push(
     reference = _destination(target)
     _refuse_offline(reference, remote)
     with tempfile.TemporaryDirectory() as place:
-        folder, version = _unit(ref, reference, shelf, remote, Path(place), store, run, licence, offline)
+        terms = Terms(licence, allowed)
+        folder, version = _unit(ref, reference, shelf, remote, Path(place), store, run, terms, offline)
         if private_key is not None:
             signing.sign(folder, private_key)
-        check_folder(folder)
+        own = check_folder(folder).licence["unit"]
         published = Reference(reference.scheme, reference.repo, version)
         if reference.scheme == "local":
             answer = _placed(shelf.registry.publish(folder, reference.repo, version))
@@ -107,9 +121,9 @@ def push(
             tag = Reference("hf", reference.repo, tag_of(version))
             answer = {"reference": str(tag), "commit": commit, "digest": found.digest}
     if as_json:
-        print_json({**answer, "version": version})
+        print_json({**answer, "version": version, "licence": own})
     else:
-        click.echo(f"{published}  sha256:{answer['digest'][:12]}" + _commit_text(answer))
+        click.echo(f"{published}  sha256:{answer['digest'][:12]}  {own}" + _commit_text(answer))
 
 
 def _commit_text(answer: Mapping[str, Any]) -> str:
@@ -124,26 +138,26 @@ def _unit(
     place: Path,
     store: Path | None,
     run: Path | None,
-    licence: str | None,
+    terms: Terms,
     offline: bool,
 ) -> tuple[Path, str]:
     """Return the folder of what is pushed, and its version."""
     if is_reference(ref):
-        return _unit_as_it_is(ref, target, shelf)
+        return _unit_as_it_is(ref, target, shelf, terms)
     from adapterstilts.runner.shipping import build, find_shipment
 
     shipment = find_shipment(ref, Store(Options(store=store).store_root), run)
     latest = None if target.version else _latest(target, shelf, remote)
     version = target.version or (latest[0] if latest else _FIRST_VERSION)
-    manifest = build(shipment, place / version, target.repo, version, licence, offline=offline)
+    manifest = build(shipment, place / version, target.repo, version, terms, offline=offline)
     if latest is not None and manifest.digest != latest[1]:
         # Something has changed since the latest version, which never changes itself.
         version = next_version(latest[0])
-        build(shipment, place / version, target.repo, version, licence, offline=offline)
+        build(shipment, place / version, target.repo, version, terms, offline=offline)
     return place / version, version
 
 
-def _unit_as_it_is(ref: str, target: Reference, shelf: Shelf) -> tuple[Path, str]:
+def _unit_as_it_is(ref: str, target: Reference, shelf: Shelf, terms: Terms) -> tuple[Path, str]:
     from adapterstilts.hub.provenance import read_provenance
 
     found = shelf.find(ref)
@@ -151,6 +165,11 @@ def _unit_as_it_is(ref: str, target: Reference, shelf: Shelf) -> tuple[Path, str
     if (target.repo, target.version or said.version) != (said.name, said.version):
         what = f"it is {said.name} {said.version}, and its card says so"
         raise UsageError(Fault(ref, what, "push it under its own name, or the artifact anew under another"))
+    own = said.licence["unit"]
+    if terms.licence not in (None, own):
+        what = f"its licence is {own}, and its card says so"
+        raise UsageError(Fault(ref, what, "leave --licence out, or push the artifact anew"))
+    cleared(ref, said.data_behind, Terms(own, terms.allowed))
     return found.folder, said.version
 
 

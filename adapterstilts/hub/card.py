@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapterstilts.backbones import FILES_PREFIX, PACKAGE_PREFIX
-from adapterstilts.hub.clearance import DataBehind
 from adapterstilts.hub.provenance import Provenance
 from adapterstilts.hub.references import tag_of
 from adapterstilts.metrics.intervals import Interval
@@ -21,6 +20,8 @@ from adapterstilts.report.display import (
 )
 from adapterstilts.report.markdown import code, escape
 from adapterstilts.report.table import Estimate, Target, TransferTable
+from adapterstilts.trust.adapter import adapter_licence
+from adapterstilts.trust.origins import Origin, confidential_tasks
 
 # Kind -> the hub's name of what a model of it does.
 _PIPELINES: Mapping[str, str] = {
@@ -57,12 +58,32 @@ class Score:
 
 
 @dataclass(frozen=True)
+class DataRead:
+    """The data of one task that the unit was trained on here.
+
+    Attributes:
+        task: its name.
+        uses: ``task.language.split`` of each part that was read.
+        languages: of these parts.
+        licence: as the task says it; empty when nobody knows.
+        citation: where the data come from.
+        repos: of the Hugging Face Hub that hold them; none of a confidential task.
+    """
+
+    task: str
+    uses: tuple[str, ...]
+    languages: tuple[str, ...]
+    licence: str
+    citation: str
+    repos: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Facts:
     """What a card tells beside the provenance.
 
     Attributes:
-        licence: of the unit.
-        data: all that it was trained on.
+        data: all that it was trained on here.
         table: of the recipe.
         scores: the results that read this unit.
         seed: of its training; None where it has none.
@@ -73,8 +94,7 @@ class Facts:
         plain: whether plain ``adapters`` computes it as it was trained.
     """
 
-    licence: str
-    data: Sequence[DataBehind]
+    data: Sequence[DataRead]
     table: TransferTable
     scores: Sequence[Score]
     seed: int | None
@@ -122,7 +142,7 @@ def _front_matter(provenance: Provenance, facts: Facts) -> str:
         options["pipeline_tag"] = _PIPELINES[head.kind]
     data = ModelCardData(
         language=_languages(facts),
-        license=facts.licence.lower(),
+        license=str(provenance.licence["unit"]).lower(),
         library_name="adapter-transformers",
         metrics=sorted({targets[score.target].metric for score in facts.scores}),
         tags=["adapters", "adapterstilts", str(provenance.shape["model_type"])],
@@ -153,7 +173,7 @@ def _body(provenance: Provenance, facts: Facts) -> Iterator[str]:
     yield "## Limits"
     yield "\n".join(f"- {line}" for line in _limits(provenance, facts))
     yield "## Licence"
-    yield _licence(facts)
+    yield from _licence(provenance)
     yield "## Citation"
     yield "\n".join(f"- {escape(line)}" for line in _citations(facts))
 
@@ -273,6 +293,7 @@ def _plain(provenance: Provenance) -> str:
 
 def _training(provenance: Provenance, facts: Facts) -> Iterator[str]:
     lines = [f"- {code(one.task)}: {', '.join(one.uses)}; {_cited(one)}" for one in facts.data]
+    lines += [f"- elsewhere: {escape(str(origin))}" for origin in _elsewhere(provenance, facts)]
     yield "\n".join(lines)
     spec = next(stage["spec"] for stage in provenance.stages if stage["key"] == provenance.key)
     settings = [f"| {name} | {code(str(value))} |" for name, value in _settings(spec)]
@@ -285,7 +306,13 @@ def _training(provenance: Provenance, facts: Facts) -> Iterator[str]:
     )
 
 
-def _cited(one: DataBehind) -> str:
+def _elsewhere(provenance: Provenance, facts: Facts) -> list[Origin]:
+    """Return what came in with adapters that were trained elsewhere."""
+    here = {one.task for one in facts.data}
+    return [origin for origin in provenance.data_behind if origin.task not in here]
+
+
+def _cited(one: DataRead) -> str:
     licence = escape(one.licence) if one.licence else "of a licence that its recipe does not name"
     return f"{licence}; {escape(one.citation)}" if one.citation else licence
 
@@ -303,7 +330,8 @@ def _limits(provenance: Provenance, facts: Facts) -> Iterator[str]:
     trained = sorted({language for one in facts.data for language in one.languages})
     scored = sorted({score.language for score in facts.scores} - {*trained})
     yield f"It was trained on {_backbone(provenance)}, and works on no other."
-    yield f"It was trained on {', '.join(trained)} alone." + (
+    apart = ", but for what came from elsewhere (see above)" if _elsewhere(provenance, facts) else ""
+    yield f"It was trained on {', '.join(trained)} alone{apart}." + (
         f" In {', '.join(scored)} it was scored without training; in other languages nobody has."
         if scored
         else ""
@@ -314,10 +342,32 @@ def _limits(provenance: Provenance, facts: Facts) -> Iterator[str]:
         yield "It answers nothing by itself; put an adapter and a head of your own on it."
     else:
         yield f"Texts are read up to {provenance.reading['max_length']} subwords a window."
+    yield from _limits_of_use(provenance)
 
 
-def _licence(facts: Facts) -> str:
-    return f"{escape(facts.licence)}. The data behind it have licences of their own, listed above."
+def _limits_of_use(provenance: Provenance) -> Iterator[str]:
+    computed = adapter_licence(provenance.data_behind)
+    if not computed.is_free:
+        yield f"Its data limit what may be done with it ({computed.name}): see the licence below."
+    if names := confidential_tasks(provenance.data_behind):
+        shown = ", ".join(map(code, names))
+        yield f"Confidential data are behind it ({shown}), and weights can remember what they were trained on."
+
+
+def _licence(provenance: Provenance) -> Iterator[str]:
+    computed = adapter_licence(provenance.data_behind)
+    if computed.is_free:
+        left = "They ask for no more than their notices."
+    elif computed.identifier:
+        left = f"They leave it {computed.identifier}, for the reasons below, each with the path to the data."
+    else:
+        left = "They leave no licence that could be computed, for the reasons below, each with the path to the data."
+    named = escape(str(provenance.licence["unit"]))
+    yield f"{named}. The data behind it have licences of their own, listed above. {left} No legal advice."
+    lines = [*map(str, computed.causes), *(f"contradiction: {one}" for one in computed.conflicts)]
+    lines += [f"allowed by its maker: {one}" for one in provenance.licence["allowed"]]
+    if lines:
+        yield "\n".join(f"- {escape(line)}" for line in lines)
 
 
 def _citations(facts: Facts) -> Iterator[str]:

@@ -13,6 +13,7 @@ from adapterstilts.files import replace_text
 from adapterstilts.hub.manifest import PROVENANCE_FILE
 from adapterstilts.hub.references import check_repo, version_number
 from adapterstilts.specs import BackboneSpec, Numerics
+from adapterstilts.trust.origins import Origin, Origins, as_data, from_data
 from adapterstilts.units import Unit, unit_of
 
 _FORMAT = 1
@@ -40,7 +41,9 @@ class Provenance:
         data: use of data (``task.language.split``) -> digest of its content.
         recipe: resolved, without folders of this machine.
         results: rows of the recipe's results that read this artifact.
-        licence: of the unit, and of each task behind it.
+        licence: ``unit``: its own; ``computed``: what its data leave it; ``allowed``: what its maker had to allow by
+            name to show it.
+        origins: the data behind it; None where it says nothing of them.
     """
 
     name: str
@@ -56,6 +59,21 @@ class Provenance:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     results: list[Mapping[str, Any]] = field(default_factory=list)
     licence: Mapping[str, Any] = field(default_factory=dict)
+    origins: Origins | None = None
+
+    @property
+    def data_behind(self) -> Origins:
+        """The data behind it; one origin that is not known where it says nothing of them."""
+        return (Origin(self._title, known=False),) if self.origins is None else self.origins
+
+    @property
+    def behind_derived(self) -> Origins:
+        """What is behind all that is made of it: its data, and the unit itself under its own licence."""
+        return (*self.data_behind, Origin(self._title, self.licence["unit"]))
+
+    @property
+    def _title(self) -> str:
+        return f"{self.name}@{self.version}"
 
 
 def write_provenance(folder: Path, provenance: Provenance) -> None:
@@ -63,6 +81,7 @@ def write_provenance(folder: Path, provenance: Provenance) -> None:
     data = {one.name: getattr(provenance, one.name) for one in fields(provenance)}
     data |= {"unit": provenance.unit.to_json(), "backbone": asdict(provenance.backbone), "format": _FORMAT}
     data["numerics"] = None if provenance.numerics is None else asdict(provenance.numerics)
+    data["origins"] = None if provenance.origins is None else as_data(provenance.origins)
     text = json.dumps(data, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
     replace_text(folder / PROVENANCE_FILE, text + "\n")
 
@@ -86,6 +105,7 @@ def read_provenance(folder: Path) -> Provenance:
                 "unit": unit_of(data["unit"]),
                 "backbone": BackboneSpec(**data["backbone"]),
                 "numerics": data["numerics"] and Numerics(**data["numerics"]),
+                "origins": None if data.get("origins") is None else from_data(data["origins"]),
             }
         )
         _check(found)
@@ -102,7 +122,18 @@ def _check(found: Provenance) -> None:
     sizes = [found.shape[name] for name in _SIZES]
     if not all(type(size) is int and 0 < size <= _LARGEST_SIZE for size in sizes):
         raise ValueError("its backbone has no sizes that can be meant")
+    if not (isinstance(found.licence["unit"], str) and found.licence["unit"].isprintable()):
+        raise ValueError("it has no licence")
+    if not all(_is_origin(origin) for origin in found.data_behind):
+        raise ValueError("it names data in a way that nothing here does")
     if found.unit.head is not None:
         counts = [found.reading["max_length"], found.reading["tokens_per_batch"]]
         if not all(type(count) is int and count > 0 for count in counts) or found.numerics is None:
             raise ValueError("it does not say how its head reads examples")
+
+
+def _is_origin(origin: Origin) -> bool:
+    texts = (origin.task, origin.licence, *origin.path)
+    return all(isinstance(text, str) and text.isprintable() for text in texts) and all(
+        isinstance(flag, bool) for flag in (origin.confidential, origin.known)
+    )

@@ -13,7 +13,7 @@ from adapterstilts.runner.lineage import Lineage
 from adapterstilts.store.store import Store
 from adapterstilts.trust.adapter import AdapterLicence, adapter_licence
 from adapterstilts.trust.licences import CONDITIONS
-from adapterstilts.trust.origins import Origins, behind, joined, noted
+from adapterstilts.trust.origins import Origins, behind, confidential_tasks, joined, noted
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,7 @@ def consequences(plan: Plan, lineage: Lineage) -> list[Consequence]:
 
 
 def _consequence(method: str, target: str, origins: Origins) -> Consequence:
-    return Consequence(method, target, adapter_licence(origins), _confidential(origins))
-
-
-def _confidential(origins: Origins) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(origin.task for origin in origins if origin.confidential))
+    return Consequence(method, target, adapter_licence(origins), confidential_tasks(origins))
 
 
 def told_together(found: Iterable[Consequence]) -> dict[tuple[str, str, str], list[Consequence]]:
@@ -102,7 +98,7 @@ def report_lines(rows: Sequence[ResultRow], store: Store) -> list[str]:
             record = store.get(row.artifact).record
             models = map(behind_model, record.inputs.values())
             found[row.method] = joined(found.get(row.method, ()), *models)
-            scored.update(dict.fromkeys(_confidential(noted(record) or ())))
+            scored.update(dict.fromkeys(confidential_tasks(noted(record) or ())))
     return [*_licence_lines(found), *_confidential_lines(scored)]
 
 

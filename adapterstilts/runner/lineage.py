@@ -36,6 +36,10 @@ class Lineage:
         """Return the data behind a stage."""
         return self._found[key]
 
+    def all(self) -> Origins:
+        """Return the data behind all stages."""
+        return joined(*self._found.values())
+
     def model_of(self, cell: Cell) -> Origins:
         """Return the data behind the model that a cell scores, without those that it is scored on."""
         if cell.stage is None:

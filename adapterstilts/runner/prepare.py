@@ -42,6 +42,7 @@ from adapterstilts.specs import BackboneSpec, Precision
 from adapterstilts.store.mirror import open_store
 from adapterstilts.store.store import LEASE_SECONDS, Store, default_root
 from adapterstilts.tasks.spec import Split
+from adapterstilts.trust.origins import confidential_tasks
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,8 @@ def prepare(
     )
     plan = make_plan(recipe, surroundings)
     _check_forced(plan, options.force)
+    if options.mirror is not None:
+        _check_mirrored(recipe, Lineage(plan, store(), imported(pretrained.values())), options.mirror)
     missing = missing_stages(plan, store(), options.force)
     return Prepared(
         recipe, plan, store(), out, roots, device, precision, options, surroundings, missing, pretrained
@@ -294,6 +297,26 @@ def local_backbone(recipe: Recipe) -> Path | None:
 
 def _packages() -> list[str]:
     return [name for name in KNOWN if name.startswith(PACKAGE_PREFIX)]
+
+
+def _check_mirrored(recipe: Recipe, lineage: Lineage, url: str) -> None:
+    """Refuse to show confidential data behind a URL, whose readers nobody here can choose.
+
+    Raises:
+        UsageError: with every confidential task of the plan, of stored artifacts and of pretrained adapters.
+    """
+    # A study's trials may read what its first plan does not.
+    named = [use.task.name for use in Uses(recipe).all() if use.task.confidential]
+    faults = [
+        Fault(
+            f"--mirror {url}",
+            f"confidential data would go there: {task}",
+            "leave --mirror out, and let the machines share a folder",
+        )
+        for task in dict.fromkeys([*named, *confidential_tasks(lineage.all())])
+    ]
+    if faults:
+        raise UsageError(*faults)
 
 
 def _check_forced(plan: Plan, forced: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapterstilts.errors import AdapterStiltsError, Fault, RecipeError, UsageError
+from adapterstilts.hub.manifest import MANIFEST_FILE
 from adapterstilts.hub.provenance import read_provenance
 from adapterstilts.hub.references import is_reference
 from adapterstilts.hub.shelf import Shelf
@@ -44,7 +45,7 @@ class Pretrained:
         making: what it is made of, as far as the path of a stage depends on it.
         allow_pickle: whether weights of the old format may be read.
         backbone: what it was trained on, where it says so.
-        origins: the data behind it, where it comes out of a store; None where nobody knows.
+        origins: the data behind it, where it comes out of a store or is a unit; None where nobody knows.
     """
 
     folder: Path
@@ -144,7 +145,9 @@ def _read(where: str, section: PretrainedSection, folder: Path, root: Path) -> P
 
 
 def _origins(place: Path, root: Path) -> Origins | None:
-    """Return the data behind an adapter that lies in an artifact's folder, of this store or another one."""
+    """Return the data behind a unit, or an adapter that lies in an artifact's folder, of this store or another one."""
+    if (place / MANIFEST_FILE).is_file():
+        return read_provenance(place).behind_derived
     if not (place.parent / RECORD_NAME).is_file():
         return None
     record = read_record(place.parent / RECORD_NAME)

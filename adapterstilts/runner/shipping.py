@@ -13,8 +13,7 @@ from safetensors import safe_open
 from adapterstilts.backbones import FILES_PREFIX
 from adapterstilts.errors import Fault, UsageError
 from adapterstilts.files import replace_text
-from adapterstilts.hub.card import Facts, Score, card
-from adapterstilts.hub.clearance import DataBehind, clear
+from adapterstilts.hub.card import DataRead, Facts, Score, card
 from adapterstilts.hub.manifest import CARD_FILE, Manifest, write_manifest
 from adapterstilts.hub.provenance import Provenance, write_provenance
 from adapterstilts.metrics.files import read_predictions
@@ -36,11 +35,16 @@ from adapterstilts.stages.predict import backbone_folder
 from adapterstilts.store.record import Record
 from adapterstilts.store.store import Artifact, Store
 from adapterstilts.tasks.spec import HubSource, TaskSpec
+from adapterstilts.trust.adapter import adapter_licence
+from adapterstilts.trust.origins import Origins, behind, confidential_tasks
+from adapterstilts.trust.push import Terms, cleared
 from adapterstilts.units import Unit, UnitHead, part_names
 
 _SHIPPED = ("train_adapter", "train_fusion", "average", "import_adapter")
 # Facts of a process that say nothing to others, or too much.
 _KEPT_HERE = ("backbone_folder", "kept")
+# Of a confidential task in a recipe; the names of its files and columns stay here.
+_TOLD = ("kind", "domain", "confidential", "licence", "citation")
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,21 @@ class Shipment:
 
     @cached_property
     def own_rows(self) -> list[ResultRow]:
-        """Those that read the artifact."""
-        return [row for row in self.rows if row.artifact and self._reads(row.artifact)]
+        """Those that read the artifact, and no confidential data that the artifact itself does not stand on."""
+        return [
+            row
+            for row in self.rows
+            if row.artifact and self._reads(row.artifact) and self._may_tell(row.artifact)
+        ]
+
+    @cached_property
+    def origins(self) -> Origins:
+        """The data behind the artifact."""
+        return behind(self.store, self.artifact.record.key)
+
+    def _may_tell(self, evaluation: str) -> bool:
+        # Who allows a push for the data behind the artifact has said nothing of other data.
+        return {*confidential_tasks(behind(self.store, evaluation))} <= {*confidential_tasks(self.origins)}
 
     def _reads(self, evaluation: str) -> bool:
         found = self.store.find(evaluation)
@@ -120,8 +137,9 @@ def find_shipment(reference: str, store: Store, run: Path | None) -> Shipment:
         raise UsageError(Fault(record.name, which, remedy))
     shipment = Shipment(artifact, store, runs[0])
     if not shipment.own_rows:
-        what = f"no result in {runs[0]} reads it, so its card would tell nothing"
-        raise UsageError(Fault(record.name, what, "run a recipe with a method that uses it"))
+        what = f"no result in {runs[0]} that may be told reads it, so its card would tell nothing"
+        remedy = "run a recipe with a method that uses it on a target that is not confidential"
+        raise UsageError(Fault(record.name, what, remedy))
     return shipment
 
 
@@ -142,7 +160,7 @@ def _behind(record: Record, store: Store) -> Iterator[Record]:
 
 
 def build(
-    shipment: Shipment, folder: Path, name: str, version: str, licence: str | None, *, offline: bool = False
+    shipment: Shipment, folder: Path, name: str, version: str, terms: Terms, *, offline: bool = False
 ) -> Manifest:
     """Write a unit's folder, complete.
 
@@ -151,20 +169,20 @@ def build(
         folder: made if it is missing.
         name: ``namespace/name``.
         version: three numbers.
-        licence: of the unit, an SPDX id.
+        terms: of its maker.
         offline: whether the backbone's configuration may not be asked for on the hub.
 
     Raises:
         UsageError: it may not go out.
         EnvironmentFault: the backbone cannot be had.
     """
-    data = data_behind(shipment)
-    allowed = clear(shipment.artifact.record.name, data, licence)
+    licence = cleared(shipment.artifact.record.name, shipment.origins, terms)
     unit, sources = unit_of_artifact(shipment.artifact, shipment.store)
     write_unit(unit, sources, folder)
-    provenance = _provenance(shipment, unit, name, version, allowed, data, offline=offline)
+    terms = Terms(licence, terms.allowed)
+    provenance = _provenance(shipment, unit, name, version, terms, offline=offline)
     write_provenance(folder, provenance)
-    facts = _facts(shipment, data, allowed, _size(folder, unit), plain=plain_computes(unit, sources))
+    facts = _facts(shipment, _size(folder, unit), plain=plain_computes(unit, sources))
     replace_text(folder / CARD_FILE, card(provenance, facts))
     return write_manifest(folder)
 
@@ -220,7 +238,7 @@ def _product(sizes: list[int]) -> int:
 # ---- provenance
 
 
-def data_behind(shipment: Shipment) -> list[DataBehind]:
+def data_read(shipment: Shipment) -> list[DataRead]:
     """Return the data of every task that any stage behind an artifact read, by task."""
     uses: dict[str, list[str]] = {}
     for read in shipment.uses.values():
@@ -229,12 +247,12 @@ def data_behind(shipment: Shipment) -> list[DataBehind]:
     return [_of_task(shipment.recipe.tasks[task], tuple(dict.fromkeys(own))) for task, own in uses.items()]
 
 
-def _of_task(task: TaskSpec, uses: tuple[str, ...]) -> DataBehind:
+def _of_task(task: TaskSpec, uses: tuple[str, ...]) -> DataRead:
     languages = tuple(dict.fromkeys(use.split(".")[1] for use in uses))
     splits = [split for language in languages for split in task.splits[language].values()]
     sources = [part.source for split in splits for part in (split, *split.also)]
-    repos = tuple(dict.fromkeys(source.repo for source in sources if isinstance(source, HubSource)))
-    return DataBehind(task.name, uses, languages, task.licence, task.citation, repos, task.confidential)
+    hub = [source.repo for source in sources if isinstance(source, HubSource) and not task.confidential]
+    return DataRead(task.name, uses, languages, task.licence, task.citation, tuple(dict.fromkeys(hub)))
 
 
 def _provenance(
@@ -242,8 +260,7 @@ def _provenance(
     unit: Unit,
     name: str,
     version: str,
-    licence: str,
-    data: list[DataBehind],
+    terms: Terms,
     *,
     offline: bool,
 ) -> Provenance:
@@ -264,9 +281,14 @@ def _provenance(
         reading={} if unit.head is None else _reading(record),
         stages=[_stage(one, shipment.uses.get(one.key, ())) for one in shipment.stages.values()],
         data=_digests(shipment),
-        recipe=without_folders(recipe),
+        recipe=without_folders(_discreet(recipe, {*confidential_tasks(shipment.origins)})),
         results=[_result(row) for row in shipment.own_rows],
-        licence={"unit": licence, "data": {one.task: one.licence for one in data}},
+        licence={
+            "unit": terms.licence,
+            "computed": adapter_licence(shipment.origins).to_data(),
+            "allowed": list(terms.allowed),
+        },
+        origins=shipment.origins,
     )
 
 
@@ -311,6 +333,20 @@ def _digests(shipment: Shipment) -> dict[str, str]:
     return found
 
 
+def _discreet(recipe: Mapping[str, Any], confidential: set[str]) -> dict[str, Any]:
+    """Return a recipe that does not say where confidential data are, nor how they look."""
+    tasks = {
+        name: _told(task) if task.get("confidential") or name in confidential else task
+        for name, task in recipe.get("tasks", {}).items()
+    }
+    return {**recipe, **({"tasks": tasks} if tasks else {})}
+
+
+def _told(task: Mapping[str, Any]) -> dict[str, Any]:
+    languages = {language: sorted(splits) for language, splits in task["languages"].items()}
+    return {**{name: task[name] for name in _TOLD if name in task}, "languages": languages}
+
+
 def without_folders(value: Any) -> Any:
     """Return plain data in which a path that leads elsewhere on this machine has only its last name."""
     if isinstance(value, Mapping):
@@ -342,7 +378,7 @@ def _result(row: ResultRow) -> dict[str, Any]:
 # ---- card
 
 
-def _facts(shipment: Shipment, data: list[DataBehind], licence: str, size: int, *, plain: bool) -> Facts:
+def _facts(shipment: Shipment, size: int, *, plain: bool) -> Facts:
     recipe, store = shipment.recipe, shipment.store
     table = transfer_table(
         shipment.rows,
@@ -355,8 +391,7 @@ def _facts(shipment: Shipment, data: list[DataBehind], licence: str, size: int, 
     trained = [record for record in shipment.stages.values() if "seconds" in record.results]
     devices = [f"{record.provenance['device']} ({record.provenance['cpu']})" for record in trained]
     return Facts(
-        licence=licence,
-        data=data,
+        data=data_read(shipment),
         table=table,
         scores=[
             Score(names[row.target, row.split, row.setting, row.source], row.method, row.language, row.value)

@@ -28,6 +28,8 @@ from adapterstilts.trust.licences import (
 from adapterstilts.trust.origins import Origin
 
 _UNNAMED: frozenset[Condition] = frozenset({"no-derivatives", "research-only", "unknown"})
+# No licence of the adapter could satisfy these.
+_BEYOND_LICENCES: frozenset[Condition] = frozenset({"no-derivatives", "unknown"})
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ class AdapterLicence:
         """Whether the data ask for no condition."""
         return self.strictest == PERMISSIVE
 
+    def unheeded(self, named: str) -> tuple[Cause, ...]:
+        """Return what the data ask for and a licence that somebody names does not; empty for the identifier.
+
+        Conditions that no licence could satisfy are left out: whoever goes on in spite of them has other grounds.
+        """
+        if named.casefold() == (self.identifier or "").casefold():
+            return ()
+        given = frozenset.intersection(*(licence.conditions for licence in read_licences(named)))
+        return tuple(cause for cause in self.causes if not _heeds(named, given, cause))
+
     def to_data(self) -> dict[str, Any]:
         """Return it as JSON data."""
         return {
@@ -90,6 +102,16 @@ def adapter_licence(origins: Iterable[Origin]) -> AdapterLicence:
     ordered = sorted(causes, key=lambda cause: -CONDITIONS.index(cause.condition))
     alike = {licence.alike for _, licence in named if licence.alike}
     return AdapterLicence(_identifier(asked, alike), tuple(ordered), tuple(_conflicts(named, asked, alike)))
+
+
+def _heeds(named: str, given: frozenset[Condition], cause: Cause) -> bool:
+    if cause.condition in _BEYOND_LICENCES:
+        return True
+    if cause.condition != "share-alike":
+        return cause.condition in given
+    # Its own version, and the later one that it lets adaptations be under.
+    alike = [licence for licence in _licences(cause.origin) if licence.alike]
+    return named.casefold() in {text.casefold() for one in alike for text in (one.text, one.alike)}
 
 
 def _licences(origin: Origin) -> tuple[Licence, ...]:

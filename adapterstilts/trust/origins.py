@@ -24,7 +24,7 @@ _IMPORTED = "import_adapter"
 
 @dataclass(frozen=True)
 class Origin:
-    """One task whose data an artifact was made of.
+    """One task whose data an artifact was made of, or a unit with a licence of its own.
 
     Attributes:
         task: its name; where `known` is False, the name of the artifact whose data nobody noted.
@@ -81,6 +81,11 @@ def through(stage: str, origins: Iterable[Origin]) -> Origins:
 def is_confidential(origins: Iterable[Origin]) -> bool:
     """Return whether any of the data is confidential."""
     return any(origin.confidential for origin in origins)
+
+
+def confidential_tasks(origins: Iterable[Origin]) -> tuple[str, ...]:
+    """Return the names of the confidential tasks, each once."""
+    return tuple(dict.fromkeys(origin.task for origin in origins if origin.confidential))
 
 
 # ---- in records

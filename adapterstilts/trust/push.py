@@ -1,15 +1,29 @@
-"""What stands against showing an artifact to others, and what a user has to type to do it all the same."""
+"""What stands against showing an artifact to others, what a user has to type to do it all the same, and its licence."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from adapterstilts.errors import Fault, suggest
+from adapterstilts.errors import Fault, UsageError, suggest
+from adapterstilts.trust.adapter import AdapterLicence, adapter_licence
 from adapterstilts.trust.licences import read_licences
 from adapterstilts.trust.origins import Origin
 
 OPTION = "--allow"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the maker of an artifact says when it goes out.
+
+    Attributes:
+        licence: that they name, an SPDX id; None for the one that is computed.
+        allowed: the overrides that they typed.
+    """
+
+    licence: str | None = None
+    allowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -19,18 +33,34 @@ class Obstacle:
     Attributes:
         what: the reason, with the path to the data.
         override: what has to be allowed by name, ``confidential:TASK``.
+        instead: what would do without the override; empty where nothing would.
     """
 
     what: str
     override: str
+    instead: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What a user can do about it."""
+        allow = f"`{OPTION} {self.override}` if you may and want to"
+        return f"{self.instead}, or {allow}" if self.instead else allow
 
 
-def obstacles(origins: Iterable[Origin]) -> tuple[Obstacle, ...]:
-    """Return what forbids a push of an artifact with these data behind it, each override once."""
+def obstacles(origins: Iterable[Origin], licence: str | None = None) -> tuple[Obstacle, ...]:
+    """Return what forbids a push of an artifact with these data behind it, each override once.
+
+    Args:
+        origins: the data behind it.
+        licence: that it is to be under; None where it has none yet.
+    """
+    known = tuple(origins)
+    every = [obstacle for origin in known for obstacle in _of(origin)]
+    if licence:
+        every += _of_licence(licence, adapter_licence(known))
     found: dict[str, Obstacle] = {}
-    for origin in origins:
-        for obstacle in _of(origin):
-            found.setdefault(obstacle.override, obstacle)
+    for obstacle in every:
+        found.setdefault(obstacle.override, obstacle)
     return tuple(found.values())
 
 
@@ -48,24 +78,57 @@ def _of(origin: Origin) -> Iterable[Obstacle]:
         yield Obstacle(what, f"no-derivatives:{origin.task}")
 
 
-def push_faults(where: str, origins: Iterable[Origin], allowed: Collection[str] = ()) -> tuple[Fault, ...]:
+def _of_licence(named: str, computed: AdapterLicence) -> Iterable[Obstacle]:
+    unheeded: dict[Origin, list[str]] = {}
+    for cause in computed.unheeded(named):
+        unheeded.setdefault(cause.origin, []).append(cause.condition)
+    instead = f"leave --licence out for {computed.identifier}" if computed.identifier else ""
+    for origin, conditions in unheeded.items():
+        what = f"{named} is not what its data ask for ({', '.join(conditions)}): {origin}"
+        yield Obstacle(what, f"other-licence:{origin.task}", instead)
+
+
+def push_faults(
+    where: str, origins: Iterable[Origin], allowed: Collection[str] = (), licence: str | None = None
+) -> tuple[Fault, ...]:
     """Return what still forbids a push, and overrides that allow nothing; empty where it may go ahead.
 
     Args:
         where: what is pushed, for the faults.
         origins: the data behind it, from `adapterstilts.trust.origins.behind`.
         allowed: the overrides that a user typed.
+        licence: that it is to be under; None where it has none yet.
     """
-    found = obstacles(origins)
+    found = obstacles(origins, licence)
     known = [one.override for one in found]
-    refused = [
-        Fault(where, one.what, f"`{OPTION} {one.override}` if you may and want to")
-        for one in found
-        if one.override not in allowed
-    ]
+    refused = [Fault(where, one.what, one.remedy) for one in found if one.override not in allowed]
     idle = [
         Fault(f"{OPTION} {one}", "nothing forbids this", suggest(one, known) or "leave it out")
         for one in allowed
         if one not in known
     ]
     return (*refused, *idle)
+
+
+def cleared(where: str, origins: Iterable[Origin], terms: Terms) -> str:
+    """Return the licence under which an artifact goes out: the one that its maker names, else the computed one.
+
+    Args:
+        where: what is pushed, for the faults.
+        origins: the data behind it.
+        terms: of its maker.
+
+    Raises:
+        UsageError: it may not go out, or no licence can be computed and none is named; with all reasons.
+    """
+    known = tuple(origins)
+    computed = adapter_licence(known)
+    licence = terms.licence or computed.identifier
+    faults = push_faults(where, known, terms.allowed, licence)
+    if not licence:
+        why = "leave the choice" if computed.is_free else f"leave none to compute ({computed.strictest})"
+        unnamed = Fault(where, f"no licence is named for it, and its data {why}", "name one with --licence")
+        faults = (*faults, unnamed)
+    if faults or not licence:
+        raise UsageError(*faults)
+    return licence

@@ -23,12 +23,13 @@ def built(done: Done, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     """Name of a stage -> folder of its unit, ``alice/one`` and ``alice/fused``; tests change copies only."""
     from adapterstilts.runner.shipping import build, find_shipment
     from adapterstilts.store.store import Store
+    from adapterstilts.trust.push import Terms
 
     folder = tmp_path_factory.mktemp("units")
     found = {}
     for stage, name in ((SINGLE, "one"), (FUSED, "fused")):
         shipment = find_shipment(done.keys[stage], Store(done.options.store_root), done.options.out)
-        build(shipment, folder / name, f"alice/{name}", "1.0.0", "apache-2.0")
+        build(shipment, folder / name, f"alice/{name}", "1.0.0", Terms("apache-2.0"))
         found[stage] = folder / name
     return found
 

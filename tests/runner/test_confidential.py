@@ -15,13 +15,15 @@ import pytest
 import tiny
 from conftest import Command
 
+from adapterstilts.errors import UsageError
 from adapterstilts.report import read_rows
 from adapterstilts.runner.execute import Run, execute
 from adapterstilts.runner.lineage import Lineage
 from adapterstilts.runner.prepare import Options, prepare
 from adapterstilts.specs import Evaluate
-from adapterstilts.stages import training
+from adapterstilts.stages import computing
 from adapterstilts.store.digest import digest, digest_file
+from adapterstilts.store.store import Store
 from adapterstilts.trust.origins import Origin, behind, is_confidential, noted
 
 SECRET = "zebrafish77"
@@ -149,7 +151,7 @@ def test_a_stage_that_fails_does_not_quote_the_data(
     def broken(*_: Any) -> None:
         raise KeyError(SECRET)
 
-    monkeypatch.setattr(training, "join", broken)
+    monkeypatch.setattr(computing, "join", broken)
     for verbose in (False, True):
         options = (*folders(recipe), "--threads", 1)
         answer = cli("recipe", "run", recipe, "methods=[target]", *options, verbose=verbose)
@@ -175,7 +177,8 @@ def recipe(backbone_folder: Path, tmp_path: Path) -> Path:
     )
     text = path.read_text(encoding="utf-8")
     text = text.replace("    domain: compass\n", "    domain: compass\n    confidential: true\n")
-    text = text.replace("  pairs:\n", "  pairs:\n    licence: CC-BY-NC-4.0\n")
+    before, pairs, after = text.partition("  pairs:\n")
+    text = before + pairs + after.replace("licence: MIT", "licence: CC-BY-NC-4.0", 1)
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -207,7 +210,7 @@ def test_what_is_derived_is_tainted_and_closed_and_the_rest_is_not(recipe: Path)
         assert noted(artifact.record) == prepared.lineage.of(key), stage.name
     (average,) = [stage for stage in prepared.plan.stages.values() if stage.spec.kind == "average"]
     assert {(origin.task, origin.licence) for origin in behind(store, average.key)} == {
-        ("reply", ""),
+        ("reply", "MIT"),
         ("pairs", "CC-BY-NC-4.0"),
     }
     assert {len(origin.path) for origin in behind(store, average.key)} == {2}
@@ -273,7 +276,7 @@ def test_an_artifact_of_an_older_run_learns_its_data(recipe: Path) -> None:
     assert is_private(prepared.store.path(key))
 
 
-def test_an_adapter_of_the_store_brings_its_data_with_it(recipe: Path) -> None:
+def test_an_adapter_of_the_store_brings_its_data_with_it(recipe: Path, tmp_path: Path) -> None:
     prepared = run(recipe).prepared
     (key,) = [key for key, one in prepared.plan.stages.items() if one.name == "target/topics/target@0"]
     again = recipe.parent / "again.yaml"
@@ -287,6 +290,22 @@ def test_an_adapter_of_the_store_brings_its_data_with_it(recipe: Path) -> None:
     assert "pretrained/old" in tainted
     assert any("stack(old, target)" in name for name in tainted)
     assert not any(name.startswith("target/topics/target@") for name in tainted)
+    with pytest.raises(UsageError, match="--mirror .*: confidential data would go there: topics"):
+        prepare(str(again), (), Options(store=recipe.parent / "store", mirror=(tmp_path / "url").as_uri()))
+
+
+@pytest.mark.usefixtures("home")
+def test_nothing_confidential_is_put_behind_a_url(cli: Command, recipe: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    for command in ("plan", "run"):
+        answer = cli("recipe", command, recipe, *folders(recipe), "--mirror", there.as_uri())
+        assert answer.code == 2
+        assert answer.err.count("confidential data would go there") == 1
+        assert "confidential data would go there: topics; leave --mirror out" in answer.err
+    assert not there.exists()
+    assert list(Store(recipe.parent / "store").artifacts()) == []
+    open_ = ("tasks.topics.confidential=false", *folders(recipe), "--mirror", there.as_uri())
+    assert cli("recipe", "plan", recipe, *open_).code == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
