@@ -308,8 +308,8 @@ def _training(provenance: Provenance, facts: Facts) -> Iterator[str]:
 
 def _elsewhere(provenance: Provenance, facts: Facts) -> list[Origin]:
     """Return what came in with adapters that were trained elsewhere."""
-    here = {one.task for one in facts.data}
-    return [origin for origin in provenance.data_behind if origin.task not in here]
+    here = {(one.task, one.licence) for one in facts.data}
+    return [origin for origin in provenance.data_behind if (origin.task, origin.licence) not in here]
 
 
 def _cited(one: DataRead) -> str:

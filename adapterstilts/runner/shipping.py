@@ -36,7 +36,7 @@ from adapterstilts.store.record import Record
 from adapterstilts.store.store import Artifact, Store
 from adapterstilts.tasks.spec import HubSource, TaskSpec
 from adapterstilts.trust.adapter import adapter_licence
-from adapterstilts.trust.origins import Origins, behind, confidential_tasks
+from adapterstilts.trust.origins import Origins, behind, confidential_tasks, is_confidential
 from adapterstilts.trust.push import Terms, cleared
 from adapterstilts.units import Unit, UnitHead, part_names
 
@@ -45,6 +45,8 @@ _SHIPPED = ("train_adapter", "train_fusion", "average", "import_adapter")
 _KEPT_HERE = ("backbone_folder", "kept")
 # Of a confidential task in a recipe; the names of its files and columns stay here.
 _TOLD = ("kind", "domain", "confidential", "licence", "citation")
+# Of confidential data in a stage's spec: what can quote them, or name a file.
+_QUOTING = ("columns", "options", "label_map")
 
 
 @dataclass(frozen=True)
@@ -279,7 +281,7 @@ def _provenance(
         shape=asdict(shape_in(config_of(backbone, folder, offline=offline))),
         numerics=None if numerics is None else Numerics(**numerics),
         reading={} if unit.head is None else _reading(record),
-        stages=[_stage(one, shipment.uses.get(one.key, ())) for one in shipment.stages.values()],
+        stages=[_stage(one, shipment) for one in shipment.stages.values()],
         data=_digests(shipment),
         recipe=without_folders(_discreet(recipe, {*confidential_tasks(shipment.origins)})),
         results=[_result(row) for row in shipment.own_rows],
@@ -310,17 +312,29 @@ def _reading(record: Record) -> dict[str, Any]:
     }
 
 
-def _stage(record: Record, uses: tuple[str, ...]) -> dict[str, Any]:
+def _stage(record: Record, shipment: Shipment) -> dict[str, Any]:
+    private = is_confidential(behind(shipment.store, record.key))
     process = {name: value for name, value in record.provenance.items() if name not in _KEPT_HERE}
     return {
         "name": record.name,
         "key": record.key,
-        "spec": dict(record.spec),
+        "spec": _discreet_spec(record.spec) if private else dict(record.spec),
         "inputs": dict(record.inputs),
-        "data": list(uses),
+        "data": list(shipment.uses.get(record.key, ())),
         "results": dict(record.results),
         "process": process,
     }
+
+
+def _discreet_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    read = {name: _unquoted(spec[name]) for name in ("data", "validation") if name in spec}
+    return {**spec, **read}
+
+
+def _unquoted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _unquoted(item) for name, item in value.items() if name not in _QUOTING}
+    return [_unquoted(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _digests(shipment: Shipment) -> dict[str, str]:

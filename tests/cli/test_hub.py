@@ -176,24 +176,6 @@ def test_what_cannot_go_out_is_refused_and_nothing_is_published(
     assert not (tmp_path / "registry").exists()
 
 
-def test_confidential_data_keep_an_adapter_here(backbone_folder: Path, cli: Command, tmp_path: Path) -> None:
-    recipe = tiny.write_recipe(
-        tmp_path, backbone_folder, methods=["target"], languages=["en"], more_targets=(), seeds=[0], steps=2
-    )
-    text = recipe.read_text(encoding="utf-8").replace(
-        "domain: compass", "domain: compass\n    confidential: true"
-    )
-    recipe.write_text(text.replace("intermediate: [reply, pairs]", ""), encoding="utf-8")
-    store = ("--store", tmp_path / "store")
-    assert cli("recipe", "run", recipe, *store, "--threads", 1).code == 0
-    (key,) = [
-        one["key"] for one in cli("adapter", "ls", *store, "--json").json if one["kind"] == "train_adapter"
-    ]
-    answer = cli("hub", "push", key, "--to", "local:a/b", "--licence", "mit", *store)
-    assert (answer.code, "'topics' is confidential" in answer.err) == (2, True)
-    assert not (tmp_path / "store" / "registry").exists()
-
-
 def test_offline_no_command_opens_a_socket(
     done: Done,
     push: Any,

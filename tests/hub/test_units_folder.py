@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from adapterstilts.errors import AdapterStiltsError, StoreError
 from adapterstilts.hub.exchange import check_folder
 from adapterstilts.hub.manifest import MANIFEST_FILE, verified, write_manifest
-from adapterstilts.hub.provenance import PROVENANCE_FILE
+from adapterstilts.hub.provenance import PROVENANCE_FILE, read_provenance
+from adapterstilts.trust.origins import Origin
 
 ADAPTER, CONFIG = "adapter.safetensors", "adapter_config.json"
 HEAD, HEAD_CONFIG = "model_head.safetensors", "head_config.json"
@@ -124,6 +125,18 @@ SEALED: dict[str, tuple[Change, str]] = {
         lambda f: (f / CONFIG).write_text("[" * 100_000, encoding="utf-8"),
         "cannot be read as JSON",
     ),
+    "data without a name": (
+        edited(lambda d: d["origins"][0].update(task=1), PROVENANCE_FILE),
+        "it names data in a way that nothing here does",
+    ),
+    "data whose name moves the cursor": (
+        edited(lambda d: d["origins"][0].update(path=["\x1b[2J"]), PROVENANCE_FILE),
+        "it names data in a way that nothing here does",
+    ),
+    "no licence": (
+        edited(lambda d: d["licence"].update(unit=None), PROVENANCE_FILE),
+        "it has no licence",
+    ),
     "provenance of another version": (
         edited(lambda d: d.update(format=9), PROVENANCE_FILE),
         "another version",
@@ -196,6 +209,14 @@ def test_a_fusion_of_other_shapes_or_settings_is_refused(fused: Path) -> None:
 def test_a_sound_unit_is_let_in_and_says_what_it_is(unit: Path, fused: Path) -> None:
     assert check_folder(unit).unit.single
     assert sorted(check_folder(fused).unit.adapters) == ["x0", "x1", "x2"]
+
+
+def test_what_is_behind_a_unit_goes_with_its_own_licence_and_silence_is_not_innocence(unit: Path) -> None:
+    data = Origin("topics", "MIT", path=("target/topics/target@0",))
+    own = Origin("alice/one@1.0.0", "apache-2.0")
+    assert read_provenance(unit).behind_derived == (data, own)
+    edited(lambda found: found.pop("origins"), PROVENANCE_FILE)(unit)
+    assert read_provenance(unit).behind_derived == (Origin("alice/one@1.0.0", known=False), own)
 
 
 def test_equal_folders_have_equal_digests_and_others_have_not(unit: Path, fused: Path) -> None:

@@ -290,7 +290,7 @@ def test_an_adapter_of_the_store_brings_its_data_with_it(recipe: Path, tmp_path:
     assert "pretrained/old" in tainted
     assert any("stack(old, target)" in name for name in tainted)
     assert not any(name.startswith("target/topics/target@") for name in tainted)
-    with pytest.raises(UsageError, match="--mirror .*: confidential data would go there: topics"):
+    with pytest.raises(UsageError, match=r"--mirror .*: confidential data would go there: topics"):
         prepare(str(again), (), Options(store=recipe.parent / "store", mirror=(tmp_path / "url").as_uri()))
 
 

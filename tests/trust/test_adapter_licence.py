@@ -77,3 +77,27 @@ def test_data_that_nobody_noted_have_no_licence() -> None:
     found = adapter_licence([Origin("train/old@0", "MIT", known=False)])
     assert (found.identifier, found.strictest) == (None, "unknown")
     assert str(found.causes[0]) == "unknown: train/old@0 (data unknown)"
+
+
+@pytest.mark.parametrize(
+    ("licences", "named", "unheeded"),
+    [
+        (("MIT",), "proprietary", []),
+        (("CC-BY-4.0",), "apache-2.0", ["attribution"]),
+        (("CC-BY-4.0",), "cc-by-nc-nd-4.0", []),
+        (("CC-BY-SA-3.0",), "cc-by-sa-3.0", []),
+        (("CC-BY-SA-3.0",), "cc-by-sa-4.0", []),
+        (("CC-BY-SA-3.0",), "cc-by-nc-sa-4.0", ["share-alike"]),
+        (("CC-BY-SA-4.0",), "odbl-1.0", ["share-alike"]),
+        (("ODC-By (annotation), CC-BY-SA (text)",), "cc-by-sa-4.0", []),
+        (("CC-BY-SA-4.0", "CC-BY-NC-4.0"), "cc-by-nc-sa-4.0", []),
+        (("CC-BY-NC-4.0",), "mit or cc-by-nc-4.0", ["non-commercial", "attribution"]),
+        (("CC-BY-ND-4.0", "who knows"), "cc-by-4.0", []),
+        (("CC-BY-NC-4.0",), "of my own", ["non-commercial", "attribution"]),
+    ],
+)
+def test_a_named_licence_has_to_ask_for_all_that_the_data_do(
+    licences: tuple[str, ...], named: str, unheeded: list[str]
+) -> None:
+    found = adapter_licence(data(*licences)).unheeded(named)
+    assert [cause.condition for cause in found] == unheeded

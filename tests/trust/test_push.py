@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from adapterstilts.errors import UsageError
 from adapterstilts.trust.origins import Origin
-from adapterstilts.trust.push import obstacles, push_faults
+from adapterstilts.trust.push import Terms, cleared, obstacles, push_faults
 
 FREE = Origin("mnli", "CC-BY-NC-4.0", path=("train/mnli@0",))
 SECRET = Origin("wards", "", confidential=True, path=("target@0", "train/wards@0"))
@@ -50,3 +51,60 @@ def test_an_override_that_allows_nothing_is_a_fault() -> None:
     assert str(idle) == "--allow confidential:ward: nothing forbids this; did you mean 'confidential:wards'?"
     (alone,) = push_faults("x", [FREE], ["confidential:mnli"])
     assert str(alone) == "--allow confidential:mnli: nothing forbids this; leave it out"
+
+
+def test_a_named_licence_that_is_not_what_the_data_ask_for_is_an_obstacle() -> None:
+    (one,) = obstacles([FREE], "mit")
+    assert one.what == (
+        "mit is not what its data ask for (non-commercial, attribution): train/mnli@0 -> mnli (CC-BY-NC-4.0)"
+    )
+    assert one.override == "other-licence:mnli"
+    assert one.remedy == (
+        "leave --licence out for CC-BY-NC-4.0, or `--allow other-licence:mnli` if you may and want to"
+    )
+    assert obstacles([FREE], "cc-by-nc-4.0") == ()
+
+
+@pytest.mark.parametrize(
+    ("origins", "terms", "licence"),
+    [
+        ([FREE], Terms(), "CC-BY-NC-4.0"),
+        ([FREE], Terms("cc-by-nc-sa-4.0"), "cc-by-nc-sa-4.0"),
+        ([FREE], Terms("mit", ("other-licence:mnli",)), "mit"),
+        ([Origin("a", "MIT")], Terms("gpl-3.0-only"), "gpl-3.0-only"),
+        ([FROZEN], Terms("cc-by-4.0", ("no-derivatives:poems",)), "cc-by-4.0"),
+    ],
+)
+def test_the_makers_licence_counts_and_the_computed_one_without_it(
+    origins: list[Origin], terms: Terms, licence: str
+) -> None:
+    assert cleared("x", origins, terms) == licence
+
+
+@pytest.mark.parametrize(
+    ("origins", "terms", "said"),
+    [
+        (
+            [Origin("a", "MIT")],
+            Terms(),
+            ["no licence is named for it, and its data leave the choice"],
+        ),
+        (
+            [Origin("a", "research use")],
+            Terms(),
+            ["no licence is named for it, and its data leave none to compute (research-only)"],
+        ),
+        (
+            [SECRET],
+            Terms(allowed=("confidential:ward",)),
+            ["confidential data", "a licence behind it", "nothing forbids this", "no licence is named"],
+        ),
+        ([FREE, SECRET], Terms("mit"), ["confidential data", "a licence behind it", "mit is not"]),
+    ],
+)
+def test_all_that_is_against_it_is_told_at_once(origins: list[Origin], terms: Terms, said: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        cleared("x", origins, terms)
+    assert len(caught.value.faults) == len(said)
+    for fault, start in zip(caught.value.faults, said, strict=True):
+        assert fault.what.startswith(start)
