@@ -149,7 +149,9 @@ def test_nothing_goes_while_a_stage_is_being_run(recipe: Path) -> None:
     store = run(recipe).prepared.store
     found = find_purge(store, "pairs")
     (key,) = [key for key, name in found.artifacts.items() if name == "intermediate/pairs@0"]
-    with store.lock(key), pytest.raises(StoreError, match=r"is being made now: \w+; stop that run"):
+    lease = store.lease(key)
+    assert lease is not None
+    with lease, pytest.raises(StoreError, match=r"is being made now: \w+; stop that run"):
         purge(store, found)
     assert find_purge(store, "pairs") == found
 
