@@ -112,12 +112,12 @@ def test_what_is_wrong_has_its_exit_code(
 def test_all_trials_failed_is_5_and_some_is_0(
     backbone_folder: Path, tmp_path: Path, cli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from adapterstilts.runner import walk
+    from adapterstilts.stages import STAGES
 
     def broken(stage: Any, context: Any, workspace: Path) -> dict[str, Any]:
         raise ValueError("no fusion today")
 
-    monkeypatch.setitem(walk.STAGES, "train_fusion", broken)  # type: ignore[arg-type]
+    monkeypatch.setitem(STAGES, "train_fusion", broken)  # type: ignore[arg-type]
     for compositions, code in (("[fuse]", 5), ("[stack, fuse]", 0)):
         folder = tmp_path / str(code)
         recipe = studies.write_recipe(

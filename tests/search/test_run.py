@@ -312,22 +312,22 @@ def test_methods_alone_are_tuned_on_equal_terms(backbone_folder: Path, tmp_path:
 def test_a_failed_trial_is_recorded_and_the_study_goes_on(
     backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from adapterstilts.runner import walk
+    from adapterstilts.stages import STAGES
 
-    real = walk.STAGES["train_fusion"]
+    real = STAGES["train_fusion"]
 
     def broken(stage: Any, context: Any, workspace: Path) -> dict[str, Any]:
         raise ValueError("fusions are out of order")
 
-    monkeypatch.setitem(walk.STAGES, "train_fusion", broken)  # type: ignore[arg-type]
+    monkeypatch.setitem(STAGES, "train_fusion", broken)  # type: ignore[arg-type]
     recipe = studies.write_recipe(tmp_path, backbone_folder, trials=8, search="  tune: false")
     done = searched(recipe, tmp_path)
     failed = [trial for trial in done.heard.trials if trial.state == "failed"]
     assert failed and all(trial.family == "fuse" for trial in failed)
     assert all(trial.error == "ValueError: fusions are out of order" for trial in failed)
     assert len(done.heard.trials) == 8
-    monkeypatch.setitem(walk.STAGES, "train_fusion", real)  # type: ignore[arg-type]
-    monkeypatch.setitem(walk.STAGES, "train_adapter", broken)  # type: ignore[arg-type]
+    monkeypatch.setitem(STAGES, "train_fusion", real)  # type: ignore[arg-type]
+    monkeypatch.setitem(STAGES, "train_adapter", broken)  # type: ignore[arg-type]
     with pytest.raises(StageFailed, match="every trial failed: ValueError: fusions are out of order"):
         searched(recipe, tmp_path / "all")
 

@@ -66,7 +66,7 @@ def train(watch: Watch, key: str, *scores: float) -> None:
     """Tell of a stage of 10 steps with evaluations at its middle and its end."""
     watch.stage_started(stage(key), 1, 2)
     for number, score in enumerate(scores, 1):
-        watch.step(5 * number, 10, 0.0, 0.0)
+        watch.step(stage(key), 5 * number, 10, 0.0, 0.0)
         watch.log(5 * number, {"validation": score})
 
 
