@@ -522,7 +522,7 @@ def test_a_run_is_noted_by_its_folder(store: Store, tmp_path: Path) -> None:
 
 def test_copies_are_told_with_their_keys(store: Store) -> None:
     publish(store)
-    publish(store)
+    publish(store, again=True)
     with store.workspace(OTHER) as workspace:
         assert [(key, path.parent.name) for key, path in store.copies()] == [
             (KEY, "aside"),
