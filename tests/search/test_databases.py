@@ -109,7 +109,7 @@ def test_three_workers_share_a_study_and_the_trial_of_a_killed_one_is_run_again(
 
     work, place = run_with_quick_heartbeats, str(recipe)
     with (
-        tiny.child(work, place, options(0), database, kill_at="optimiser_step:10") as killed,
+        tiny.child(work, place, options(0), database, kill_at="optimiser_step:1") as killed,
         tiny.child(work, place, options(1), database) as second,
         tiny.child(work, place, options(2), database) as third,
     ):
