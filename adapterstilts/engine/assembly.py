@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from adapterstilts.data.masking import mask
+from adapterstilts.data.masking import Masked
 from adapterstilts.data.tensors import Batch
 from adapterstilts.engine.adapters import LayerBlocks, adapter_free, blocks_of
 from adapterstilts.engine.coverage import uncovered
@@ -14,7 +14,6 @@ from adapterstilts.engine.encoder import FrozenEncoder, Tokens
 from adapterstilts.engine.prefix import Prefix
 from adapterstilts.errors import AdapterStiltsError, Fault
 from adapterstilts.model.assembly import Assembly, head_name
-from adapterstilts.model.heads import MASKED, masked_loss
 
 # Kinds whose heads read the first token of a sequence and nothing else.
 FIRST_TOKEN_KINDS = frozenset(
@@ -87,18 +86,13 @@ class EngineAssembly(Assembly):
         head = self.model.heads[head_name(self.blueprint.heads, task)]
         return self.head(task).logits(head(_Output((states.float(),)), return_dict=True))
 
-    def loss(self, batch: Batch, task: int = 0, seed: int = 0) -> Tensor:
-        """Return the mean loss over a batch of a task, a scalar; `seed` decides which subwords are masked."""
-        if self.blueprint.heads[task].kind != MASKED:
-            return super().loss(batch, task, seed)
-        mask_id = self.backbone.tokenizer.mask_token_id
-        masked = mask(batch, mask_id, vocabulary=mask_id, seed=seed)
+    def _told(self, batch: Batch, masked: Masked) -> Tensor:
+        """Return the last states of the hidden subwords, ``(told, hidden)``."""
         tokens = self.encoder.tokens(replace(batch, input_ids=masked.input_ids))
         # What is hidden is drawn anew at every step, so no states can be given for it.
         states = self._run(self.encoder.embed(tokens), tokens, 0, self.encoder.layers)
         chosen = tokens.packing.pack(masked.chosen).nonzero()[:, 0]
-        head = self.model.heads[head_name(self.blueprint.heads, task)]
-        return masked_loss(head, states.index_select(0, chosen).float(), masked.answers)
+        return states.index_select(0, chosen).float()
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:
         """Return hidden state `layer`, ``(sequences, length, hidden)``, zero at padding; 0 is the embeddings."""

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from adapterstilts.data.batches import derive_seed
-from adapterstilts.data.masking import mask
+from adapterstilts.data.masking import Masked, mask
 from adapterstilts.data.tensors import Batch
 from adapterstilts.errors import Fault
 from adapterstilts.model import composing
@@ -139,9 +139,14 @@ class Assembly:
             return self.head(task).loss(self.logits(batch, task), batch)
         mask_id = self.backbone.tokenizer.mask_token_id
         masked = mask(batch, mask_id, vocabulary=mask_id, seed=seed)
-        output = self.model.base_model(input_ids=masked.input_ids, attention_mask=batch.attention_mask)
         head = self.model.heads[head_name(self.blueprint.heads, task)]
-        return masked_loss(head, output[0][masked.chosen], masked.answers)
+        return masked_loss(head, self._told(batch, masked), masked.answers)
+
+    def _told(self, batch: Batch, masked: Masked) -> Tensor:
+        """Return the last states of the hidden subwords, ``(told, hidden)``."""
+        output = self.model.base_model(input_ids=masked.input_ids, attention_mask=batch.attention_mask)
+        states: Tensor = output[0][masked.chosen]
+        return states
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:
         """Return hidden state `layer`, ``(sequences, length, hidden)``; 0 is the embeddings."""

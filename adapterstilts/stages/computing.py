@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapterstilts.data.encoding.columns import Encoded, join
 from adapterstilts.data.encoding.settings import Settings
@@ -88,6 +88,6 @@ def computing(
         return
     lower = LowerStates(encoder, layers, context.keeping(numerics))
     try:
-        yield Computing(EngineAssembly.of(assembly, encoder, lower.prefix), context, lower)
+        yield Computing(replace(engine, prefix=lower.prefix), context, lower)
     finally:
         lower.keeping.close()

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import tiny
-import torch
 
 from adapterstilts.backbones import KNOWN
 from adapterstilts.errors import EnvironmentFault, Interrupted, StageFailed
@@ -27,7 +26,6 @@ from adapterstilts.store.store import Store
 
 from .examples import stage
 from .examples import write_recipe as write_plain
-from .test_walk import METHODS
 
 needs_ray = pytest.mark.skipif(
     find_spec("ray") is None, reason="ray is not installed; pip install 'adapterstilts[ray]'"
@@ -38,27 +36,6 @@ quiet = pytest.mark.filterwarnings("ignore")
 
 MEMORY = 80 * 1024 * 1024
 FIRST = "target/topics/target@0"
-
-
-@pytest.fixture(scope="module")
-def recipe(backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_recipe(
-        tmp_path_factory.mktemp("cluster"),
-        backbone_folder,
-        methods=METHODS,
-        languages=["en"],
-        more_targets=(),
-        seeds=[0],
-        steps=6,
-    )
-
-
-@pytest.fixture(scope="module")
-def alone(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    store = tmp_path_factory.mktemp("alone")
-    torch.set_num_threads(1)
-    tiny.train(str(recipe), Options(store=store))
-    return tiny.digests(Store(store))
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import tiny
-import torch
 
 from adapterstilts.errors import Interrupted
 from adapterstilts.recipe.plan import Stage
@@ -22,33 +21,11 @@ from adapterstilts.runner.prepare import Options, prepare
 from adapterstilts.specs import WEIGHTS_FILE
 from adapterstilts.store.store import Store
 
-from .test_walk import METHODS, failing
+from .test_walk import failing
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="SIGKILL, SIGSTOP")
 FIRST = "target/topics/target@0"
 WHOLE = "intermediate/full(reply)@0"
-
-
-@pytest.fixture(scope="module")
-def recipe(backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_recipe(
-        tmp_path_factory.mktemp("sharing"),
-        backbone_folder,
-        methods=METHODS,
-        languages=["en"],
-        more_targets=(),
-        seeds=[0],
-        steps=6,
-    )
-
-
-@pytest.fixture(scope="module")
-def alone(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    """What one process makes: stage -> file -> digest."""
-    store = tmp_path_factory.mktemp("alone")
-    torch.set_num_threads(1)
-    tiny.train(str(recipe), Options(store=store))
-    return tiny.digests(Store(store))
 
 
 class Slow(tiny.Listener):

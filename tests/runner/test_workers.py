@@ -39,30 +39,7 @@ from adapterstilts.runner.walk import Outcome, walk
 from adapterstilts.runner.workers import Workers, now_and_then
 from adapterstilts.store.store import Store
 
-from .test_walk import METHODS
-
 FIRST = "target/topics/target@0"
-
-
-@pytest.fixture(scope="module")
-def recipe(backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_recipe(
-        tmp_path_factory.mktemp("workers"),
-        backbone_folder,
-        methods=METHODS,
-        languages=["en"],
-        more_targets=(),
-        seeds=[0],
-        steps=6,
-    )
-
-
-@pytest.fixture(scope="module")
-def alone(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    store = tmp_path_factory.mktemp("alone")
-    torch.set_num_threads(1)
-    tiny.train(str(recipe), Options(store=store))
-    return tiny.digests(Store(store))
 
 
 class Beside(tiny.Listener):
