@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import importlib.metadata
 import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from adapterstilts.errors import EnvironmentFault, Fault, UsageError
@@ -116,14 +117,31 @@ def reuse_freed_memory() -> None:
     time it costs more than the arithmetic: a step of full fine-tuning (12 layers of 384, 512 subwords, two cores) took
     0.57 s, and takes 0.26 s with it.
     """
+    if (mallopt := _c_library("mallopt")) is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+def return_freed_memory() -> None:
+    """Give the system what is free in the process, also between what is not, where the C library does it (glibc).
+
+    A whole model leaves holes that the next one does not fit into exactly: without this the third full fine-tuning of a
+    process (12 layers of 384, 250,000 subwords) had 9.0 GB, where the first one had 4.8.
+    """
+    gc.collect()  # modules hold each other
+    if (trim := _c_library("malloc_trim")) is not None:
+        trim(0)
+
+
+def _c_library(function: str) -> Callable[..., int] | None:
+    """Return a function of the C library, None where it has no such function."""
     if sys.platform != "linux":
-        return
+        return None
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), function)
     except (OSError, AttributeError):
-        return  # another C library
-    mallopt(_M_MMAP_MAX, 0)
-    mallopt(_M_TRIM_THRESHOLD, -1)
+        return None
+    return found
 
 
 def cores() -> int:

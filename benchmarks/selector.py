@@ -17,7 +17,6 @@ import argparse
 import dataclasses
 import itertools
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from adapterstilts.runner.execute import execute
 from adapterstilts.runner.prepare import Options, prepare_to_run
 from adapterstilts.runner.reporter import Silent
 from adapterstilts.search.ranking import rank_adapters, selectors
+from benchmarks.material import data_folder
 
 _RECIPE = Path(__file__).with_suffix(".yaml")
 _EVERY = ("logme", "neighbours", "similarity", "few_step", "size")
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selector", description=__doc__.split("\n")[0])
     parser.add_argument("overrides", nargs="*", metavar="k=v", help="of the recipe")
     parser.add_argument("--recipe", default=str(_RECIPE), help="with intermediates and targets")
-    parser.add_argument("--data", type=Path, default=_data_folder(), help="folder of the data sets")
+    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the data sets")
     parser.add_argument("--store", type=Path, help="folder of what is trained")
     parser.add_argument("--runs", type=Path, help="folder of the run's results")
     parser.add_argument("--seed", type=int, default=1000, help="that the selectors see")
@@ -175,11 +175,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = {"benchmark": "selector", "result": [dataclasses.asdict(one) for one in found]}
         replace_text(chosen.out, json.dumps(data, indent=1) + "\n")
     return 0
-
-
-def _data_folder() -> Path:
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    return Path(os.environ.get("ADAPTERSTILTS_TEST_DATA", beside))
 
 
 if __name__ == "__main__":

@@ -76,3 +76,19 @@ def test_freed_memory_is_taken_again() -> None:
         for word in ("yes", "no")
     ]
     assert counts[0] < counts[1] / 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_freed_memory_is_given_back_from_between_what_is_used() -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from adapterstilts.machine import return_freed_memory, reuse_freed_memory\n"
+        "resident = lambda: int(Path('/proc/self/statm').read_text().split()[1]) * 4096 >> 20\n"
+        "reuse_freed_memory()\n"
+        "import numpy\n"
+        "blocks = [numpy.ones(2 << 20) for _ in range(8)]\n"
+        "del blocks[::2]\n"
+        "before = resident(); return_freed_memory(); print(before - resident())\n"
+    )
+    given = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
+    assert int(given) >= 60, "four blocks of 16 MB lay free"

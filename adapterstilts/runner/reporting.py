@@ -17,7 +17,7 @@ from adapterstilts.report.studies import read_study
 from adapterstilts.report.table import TransferTable
 from adapterstilts.runner.consequences import report_lines
 from adapterstilts.runner.resolved import RESOLVED_FILE
-from adapterstilts.runner.terms import terms
+from adapterstilts.runner.terms import paths_of, terms
 from adapterstilts.specs import Precision
 from adapterstilts.store.store import Store
 
@@ -56,7 +56,7 @@ def report(
         samples=samples or recipe.file.report.bootstrap,
         labels={target.name: recipe.tasks[target.task].labels for target in recipe.targets},
         overlaps=read_overlaps(out),
-        terms=terms(recipe, precision, study.tuned) if study else terms(recipe, precision),
+        terms=terms(recipe, precision, study.tuned if study else {}, paths_of(rows, store)),
         study=study,
         notes=[
             *([f"Backbone {model}: {known.note}."] if known and known.note else []),

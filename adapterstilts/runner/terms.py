@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -10,11 +10,14 @@ from adapterstilts import compose
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.defaults import Purpose, resolve_training
 from adapterstilts.recipe.targets import Target
-from adapterstilts.specs import Precision, TrainingSpec
+from adapterstilts.report.rows import ResultRow
+from adapterstilts.specs import MODEL, Precision, TrainingSpec
+from adapterstilts.store.store import Store
 
 UNTUNED = "untuned"
 _SETTINGS = "settings"
-_NOT_TUNED: Mapping[str, str] = MappingProxyType({})
+_COMPUTED_BY = "computed by"
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 # Setting -> what a reader is told of it.
 _TERMS: Mapping[str, Callable[[TrainingSpec, Precision], str]] = {
@@ -34,7 +37,10 @@ def _stopping(spec: TrainingSpec) -> str:
 
 
 def terms(
-    recipe: Recipe, precision: Precision, tuned: Mapping[str, str] = _NOT_TUNED
+    recipe: Recipe,
+    precision: Precision,
+    tuned: Mapping[str, str] = _NONE,
+    paths: Mapping[str, str] = _NONE,
 ) -> dict[str, dict[str, str]]:
     """Return method -> setting -> what its stages on the targets are trained with, of methods that train any.
 
@@ -42,13 +48,37 @@ def terms(
         recipe: checked.
         precision: what ``auto`` means.
         tuned: method -> how a study chose its settings.
+        paths: method -> which path its stages took; see `paths_of`.
     """
     found = {str(method): list(_settings(recipe, method, precision)) for method in recipe.methods}
     return {
-        method: {_SETTINGS: tuned.get(method, UNTUNED), **{n: _told(own, text) for n, text in _TERMS.items()}}
+        method: {
+            _SETTINGS: tuned.get(method, UNTUNED),
+            **{name: _told(own, text) for name, text in _TERMS.items()},
+            **({_COMPUTED_BY: paths[method]} if method in paths else {}),
+        }
         for method, own in found.items()
         if own
     }
+
+
+def paths_of(rows: Iterable[ResultRow], store: Store) -> dict[str, str]:
+    """Return method -> the paths by which its last models were trained: engine, library or both.
+
+    Args:
+        rows: results.
+        store: where their artifacts are; what is not there is passed over.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        scored = store.find(row.artifact) if row.artifact else None
+        trained = (
+            store.find(scored.record.inputs[MODEL]) if scored and MODEL in scored.record.inputs else None
+        )
+        if trained is not None and "numerics" in trained.record.spec:
+            path = trained.record.spec["numerics"]["path"].partition(".")[0]
+            found.setdefault(row.method, {})[path] = None
+    return {method: " and ".join(own) for method, own in found.items()}
 
 
 def _told(own: list[tuple[TrainingSpec, Precision]], text: Callable[[TrainingSpec, Precision], str]) -> str:

@@ -20,6 +20,7 @@ from adapterstilts.data.uses import Rows
 from adapterstilts.engine.encoder import FrozenEncoder
 from adapterstilts.engine.kept import Keeping
 from adapterstilts.errors import Fault, Interrupted
+from adapterstilts.machine import return_freed_memory
 from adapterstilts.model.backbone import Backbone, load_backbone
 from adapterstilts.recipe.plan import DataUse
 from adapterstilts.specs import BACKBONE, BackboneSpec, Numerics, Precision
@@ -115,7 +116,9 @@ class Context:
         self.progress(tokens, total, float("nan"), 0.0)
 
     def fresh_backbone(self, spec: BackboneSpec, inputs: Mapping[str, str]) -> Backbone:
-        """Return a copy of the pretrained backbone that may be changed."""
+        """Return a copy of the pretrained backbone that may be changed; the whole model before it is given up."""
+        self._full = None
+        return_freed_memory()
         shared = self.backbone(spec, inputs)
         return dataclasses.replace(shared, model=copy.deepcopy(shared.model))
 

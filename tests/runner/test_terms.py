@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Done
 
 from adapterstilts.recipe.load import load
-from adapterstilts.runner.terms import terms
+from adapterstilts.runner.terms import paths_of, terms
 
 from .examples import write_recipe
 
@@ -79,6 +80,19 @@ def test_the_rule_that_stops_is_told(training: dict[str, int], text: str, tmp_pa
     }
     changes = {"tasks": {"topics": topics}, "intermediate": [], "training": {"target": training}}
     assert told(tmp_path, ["target"], "early stopping", **changes) == {"target": text}
+
+
+def test_the_path_of_what_was_trained_is_told(done: Done) -> None:
+    prepared = done.run.prepared
+    paths = paths_of(done.run.rows, prepared.store)
+    assert paths["target"] == "engine"
+    assert paths["full_finetune"] == "library"
+    found = terms(prepared.recipe, "fp32", paths=paths)
+    assert {method: own["computed by"] for method, own in found.items()} == {
+        method: paths[method] for method in found
+    }
+    page = (prepared.out / "report.md").read_text()
+    assert "computed by" in page
 
 
 def test_nothing_is_said_where_nothing_trains(tmp_path: Path) -> None:

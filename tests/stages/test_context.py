@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,3 +70,17 @@ def test_confidential_text_leaves_no_copy(context: Context, done: Done, use: Dat
     # Which rows are left without confidential ones says something of these.
     context.encoded(replace(use, without=(replace(secret, split="test"),)), backbone(context, done), SETTINGS)
     assert folders(context) == []
+
+
+def test_only_the_last_whole_model_is_in_memory(context: Context, done: Done) -> None:
+    shared = backbone(context, done)
+    first = weakref.ref(context.fresh_backbone(shared.spec, {}).model)
+    made = context.fresh_backbone(shared.spec, {})
+    kept = weakref.ref(made.model)
+    context.keep_full("key", made)
+    del made
+    assert first() is None
+    assert context.full_model("key") is not None
+    context.fresh_backbone(shared.spec, {})
+    assert context.full_model("key") is None
+    assert kept() is None
