@@ -141,9 +141,9 @@ def _front_matter(provenance: Provenance, facts: Facts) -> str:
         for score in facts.scores
         if score.value is not None
     ]
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {**front_matter_licence(str(provenance.licence["unit"]))}
     if not provenance.backbone.model.startswith((FILES_PREFIX, PACKAGE_PREFIX)):
-        options = {"base_model": provenance.backbone.model, "base_model_relation": "adapter"}
+        options |= {"base_model": provenance.backbone.model, "base_model_relation": "adapter"}
     if repos := sorted({repo for one in facts.data for repo in one.repos}):
         options["datasets"] = repos
     if head is not None:
@@ -155,7 +155,6 @@ def _front_matter(provenance: Provenance, facts: Facts) -> str:
         tags=["adapters", "adapterstilts", str(provenance.shape["model_type"])],
         model_name=provenance.name.split("/")[1],
         eval_results=results or None,
-        **front_matter_licence(str(provenance.licence["unit"])),
         **options,
     )
     return str(data.to_yaml())
