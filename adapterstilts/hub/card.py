@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapterstilts.backbones import FILES_PREFIX, PACKAGE_PREFIX
+from adapterstilts.backbones import FILES_PREFIX, KNOWN, PACKAGE_PREFIX
 from adapterstilts.hub.licences import front_matter_licence
 from adapterstilts.hub.provenance import Provenance
 from adapterstilts.hub.references import tag_of
@@ -267,7 +267,7 @@ def _loading(provenance: Provenance, facts: Facts) -> Iterator[str]:
     name, version = provenance.name, provenance.version
     if provenance.unit.head is not None:
         local = f"from a registry folder it is `local:{name}@{version}`"
-        yield f"With adapterstilts, from the hub ({local}):{_where(provenance)}"
+        yield f"With adapterstilts, from the hub ({local}).{_where(provenance)}"
         yield f"```bash\nadapterstilts hub pull hf:{name}@{tag_of(version)} --unpinned\n```"
         yield f"```python\n{_own(provenance, provenance.unit.head.kind)}\n```"
     if provenance.unit.single:
@@ -276,7 +276,7 @@ def _loading(provenance: Provenance, facts: Facts) -> Iterator[str]:
     if not facts.plain:
         yield "Plain `adapters` computes it otherwise than it was trained; use the above."
         return
-    yield "With plain `adapters`:" + ("" if provenance.unit.head is not None else _where(provenance))
+    yield "With plain `adapters`." + ("" if provenance.unit.head is not None else _where(provenance))
     yield f"```python\n{_plain(provenance)}\n```"
 
 
@@ -366,6 +366,8 @@ def _limits(provenance: Provenance, facts: Facts) -> Iterator[str]:
     trained = sorted({language for one in facts.data for language in one.languages})
     scored = sorted({score.language for score in facts.scores} - {*trained})
     yield f"It was trained on {_backbone(provenance)}, and works on no other."
+    if (known := KNOWN.get(provenance.backbone.model)) is not None and known.note:
+        yield f"Of this backbone: {escape(known.note)}."
     apart = ", but for what came from elsewhere (see above)" if _elsewhere(provenance, facts) else ""
     yield f"It was trained on {', '.join(trained)} alone{apart}." + (
         f" In {', '.join(scored)} it was scored without training; in other languages nobody has."

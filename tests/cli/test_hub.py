@@ -293,6 +293,7 @@ def test_an_adapter_on_a_packaged_backbone_answers_elsewhere(
         assert again.predict(given[:1]) == own.predict(given[:1])
     card = (Path(pushed.json["folder"]) / "README.md").read_text(encoding="utf-8")
     assert "The backbone is in the package `tiny==1`." in card
+    assert "- Of this backbone: tiny." in card
     assert 'adapterstilts.load("hf:alice/packed@v1.0.0").predict(["..."])' in card
     assert 'convert_package("tiny", "1", backbone)' in card
 
