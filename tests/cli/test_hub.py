@@ -289,7 +289,8 @@ def test_an_adapter_on_a_packaged_backbone_answers_elsewhere(
         assert there.predict(given) == own.predict(given)
         # A second time the backbone is there.
         monkeypatch.setattr("adapterstilts.stages.convert.convert_package", None)
-        again = adapterstilts.load("local:alice/packed", store=tmp_path / "elsewhere", device="cpu")
+        known = {"store": tmp_path / "elsewhere", "device": "cpu", "offline": True}
+        again = adapterstilts.load("local:alice/packed", **known)
         assert again.predict(given[:1]) == own.predict(given[:1])
     card = (Path(pushed.json["folder"]) / "README.md").read_text(encoding="utf-8")
     assert "The backbone is in the package `tiny==1`." in card

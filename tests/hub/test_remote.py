@@ -223,6 +223,16 @@ def test_of_several_pushes_at_once_one_wins_and_the_others_say_so(
             assert verify_remote(reference, remote, tmp_path / f"own{number}", full=False)
 
 
+def test_a_hub_that_is_slower_than_anybody_waits_is_asked_again(
+    hub: Server, remote: Remote, unit: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = remote.push(unit, REPO, "1.0.0")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 1)
+    hub.fault(method="GET", path=DOWNLOAD, kind="slow", delay=60)
+    assert pulled(commit, shelf, remote).digest == verified(unit).digest
+    assert not hub.met(), "the slow answer was waited for"
+
+
 def test_bytes_that_stay_wrong_are_never_installed(
     hub: Server, remote: Remote, unit: Path, shelf: Shelf
 ) -> None:
