@@ -276,7 +276,8 @@ def _loading(provenance: Provenance, facts: Facts) -> Iterator[str]:
     if not facts.plain:
         yield "Plain `adapters` computes it otherwise than it was trained; use the above."
         return
-    yield "With plain `adapters`." + ("" if provenance.unit.head is not None else _where(provenance))
+    where = "" if provenance.unit.head is not None else _where(provenance)
+    yield "With plain `adapters`" + (f".{where}" if where else ":")
     yield f"```python\n{_plain(provenance)}\n```"
 
 
