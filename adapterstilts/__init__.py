@@ -108,6 +108,7 @@ def load(
     *,
     store: str | Path | None = None,
     device: str = "auto",
+    offline: bool = False,
     backbone: str | Path | None = None,
 ) -> Predictor:
     """Load a trained model for prediction.
@@ -117,6 +118,7 @@ def load(
             ``local:ns/name@1.0.0``, ``hf:ns/name@REVISION`` once it was pulled, ``sha256:...``.
         store: root of the store; default as on the command line.
         device: ``auto``, ``cpu`` or ``cuda``.
+        offline: whether the backbone may not be asked for on the hub.
         backbone: folder of a local backbone that is not where the model was trained.
 
     Returns:
@@ -131,5 +133,6 @@ def load(
         reference,
         store=None if store is None else Path(store),
         device=device,
+        offline=offline,
         backbone=None if backbone is None else Path(backbone),
     )

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,12 +139,10 @@ def done(backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Don
     return Done(recipe, options, run)
 
 
-@pytest.fixture(scope="session")
-def packaged(backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """One task a kind, on a backbone that came out of a package and so lies in the store; whole models are kept."""
+@contextmanager
+def tiny_package(backbone_folder: Path) -> Iterator[None]:
+    """Let there be a package `tiny` that holds the tiny backbone."""
     from adapterstilts import backbones
-    from adapterstilts.runner.execute import execute
-    from adapterstilts.runner.prepare import Options, prepare
     from adapterstilts.stages import convert
 
     def copy(package: str, version: str, target: Path) -> None:
@@ -153,6 +152,18 @@ def packaged(backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     known = backbones.KnownBackbone(
         "1", layers=3, hidden=32, parameters=30_000, retrieval_layer=1, note="tiny"
     )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(backbones.KNOWN, "package:tiny", known)  # type: ignore[arg-type]
+        patch.setattr(convert, "convert_package", copy)
+        yield
+
+
+@pytest.fixture(scope="session")
+def packaged(backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """One task a kind, on a backbone that came out of a package and so lies in the store; whole models are kept."""
+    from adapterstilts.runner.execute import execute
+    from adapterstilts.runner.prepare import Options, prepare
+
     folder = tmp_path_factory.mktemp("packaged")
     recipe = tiny.write_recipe(
         folder,
@@ -163,9 +174,7 @@ def packaged(backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
         seeds=[0],
     )
     options = Options(store=folder / "store", out=folder / "out", threads=1, keep=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(backbones.KNOWN, "package:tiny", known)  # type: ignore[arg-type]
-        patch.setattr(convert, "convert_package", copy)
+    with tiny_package(backbone_folder):
         run = execute(prepare(str(recipe), options=options))
     run.raise_failures()
     return Done(recipe, options, run)

@@ -18,7 +18,14 @@ from adapterstilts.cli.options import (
 )
 from adapterstilts.cli.table import echo_table
 from adapterstilts.errors import Fault, UsageError
-from adapterstilts.hub.references import Reference, is_reference, next_version, parse_reference, tag_of
+from adapterstilts.hub.references import (
+    Reference,
+    hub_of,
+    is_reference,
+    next_version,
+    parse_reference,
+    tag_of,
+)
 from adapterstilts.hub.registry import ROOT_VARIABLE, Placed
 from adapterstilts.hub.shelf import Shelf
 from adapterstilts.runner.prepare import Options
@@ -44,6 +51,14 @@ _endpoint_option = click.option(
     show_default=True,
     help="Address of the `hf:` hub.",
 )
+_allow_option = click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    metavar="REASON:TASK",
+    help="Go ahead in spite of a reason against it, as the refusal names it: confidential:TASK, unknown-licence:TASK, "
+    "no-derivatives:TASK, other-licence:TASK, unknown-data:STAGE.",
+)
 _key_option = click.option("--public-key", type=_PATH, help="It has to be signed with this key (PEM).")
 
 
@@ -55,7 +70,11 @@ def command() -> None:
 @command.command("push")
 @click.argument("ref")
 @click.option(
-    "--to", "target", required=True, metavar="DEST", help="local:NS/NAME[@1.0.0] or hf:NS/NAME[@1.0.0]."
+    "--to",
+    "target",
+    required=True,
+    metavar="DEST",
+    help="local:NS/NAME[@1.0.0] or hf:NS/NAME[@1.0.0]; hub:NS/NAME[@1.0.0] for the default of the two.",
 )
 @click.option(
     "--run", type=_PATH, help="Folder of the run that scored it. [default: the one below runs/ that did]"
@@ -64,14 +83,7 @@ def command() -> None:
     "--licence",
     help="Licence of the unit, an SPDX id such as apache-2.0. [default: what its data leave it, if that has a name]",
 )
-@click.option(
-    "--allow",
-    "allowed",
-    multiple=True,
-    metavar="REASON:TASK",
-    help="Go ahead in spite of a reason against it, as the refusal names it: confidential:TASK, unknown-licence:TASK, "
-    "no-derivatives:TASK, other-licence:TASK, unknown-data:STAGE.",
-)
+@_allow_option
 @click.option("--sign", "private_key", type=_PATH, help="Sign with this elliptic-curve key (PEM).")
 @click.option("--public", is_flag=True, help="A repository that is made on the hub is open to all.")
 @click.option("--verify", type=click.Choice(["tree", "full"]), default="tree", show_default=True)
@@ -184,13 +196,14 @@ def _latest(target: Reference, shelf: Shelf, remote: Remote | None) -> tuple[str
 
 def _destination(text: str) -> Reference:
     scheme, _, rest = text.partition(":")
+    hub = hub_of(scheme)
     # A version of a unit is three numbers in both places; on the hub it becomes a tag.
-    parsed = parse_reference(f"local:{rest}" if scheme == "hf" else text)
-    if scheme not in ("local", "hf") or (parsed.version or "").startswith("sha256:"):
+    parsed = parse_reference(text if hub is None else f"local:{rest}")
+    if hub is None or (parsed.version or "").startswith("sha256:"):
         raise UsageError(
             Fault(text, "is no place to push to", "write local:NS/NAME@1.0.0 or hf:NS/NAME@1.0.0")
         )
-    return Reference("hf" if scheme == "hf" else "local", parsed.repo, parsed.version)
+    return Reference(hub, parsed.repo, parsed.version)
 
 
 @command.command("pull")
@@ -321,6 +334,7 @@ def bundle() -> None:
 @click.option("--backbone", "backbones", type=_PATH, multiple=True, help="Folder of a local backbone.")
 @click.option("--encoded", is_flag=True, help="Encoded data of the store's cache go along.")
 @click.option("--wheels", type=_PATH, help="Folder of wheels that go along.")
+@_allow_option
 @store_option
 @_registry_option
 @json_option
@@ -331,16 +345,24 @@ def export_bundle(
     backbones: tuple[Path, ...],
     encoded: bool,
     wheels: Path | None,
+    allowed: tuple[str, ...],
     store: Path | None,
     registry: Path | None,
     as_json: bool,
 ) -> None:
-    """Write FILE, a tar with the units and the backbones that they stand on."""
+    """Write FILE, a tar with the units and the backbones that they stand on; it leaves the site as a push does."""
     from adapterstilts.hub.bundle import export_bundle as export
 
     opened = Store(Options(store=store).store_root)
     digest = export(
-        file, refs, _shelf(store, registry), opened, backbones=backbones, encoded=encoded, wheels=wheels
+        file,
+        refs,
+        _shelf(store, registry),
+        opened,
+        backbones=backbones,
+        encoded=encoded,
+        wheels=wheels,
+        allowed=allowed,
     )
     if as_json:
         print_json({"file": str(file), "digest": digest})

@@ -15,7 +15,7 @@ import json
 import shutil
 import tarfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from adapterstilts.hub.registry import Placed, copy_synced
 from adapterstilts.hub.shelf import Shelf
 from adapterstilts.specs import BackboneSpec
 from adapterstilts.store.store import Store
+from adapterstilts.trust.push import Leaving, check_leaving
 
 _CONTENTS = "bundle.json"
 _FORMAT = 1
@@ -65,8 +66,11 @@ def export_bundle(
     backbones: Sequence[Path] = (),
     encoded: bool = False,
     wheels: Path | None = None,
+    allowed: Collection[str] = (),
 ) -> str:
     """Write a bundle.
+
+    It leaves the site as a push does, so that the same reasons stand against it (`adapterstilts.trust.push`).
 
     Args:
         file: a new file.
@@ -76,19 +80,21 @@ def export_bundle(
         backbones: folders of local backbones; those of the hub are taken from its cache.
         encoded: whether encoded data go along.
         wheels: folder of wheels that go along; a packaged backbone is one of them.
+        allowed: the overrides that a user typed.
 
     Returns:
         Digest of the bundle's manifest.
 
     Raises:
-        UsageError: the file is there already, or a folder is not what it should be.
+        UsageError: the file is there already, a folder is not what it should be, a backbone of the hub is not in its
+            cache, or a unit may not go out.
         StoreError: a unit is not here.
-        EnvironmentFault: a backbone of the hub is not in its cache.
     """
     if file.exists():
         raise UsageError(Fault(str(file), "is there already", "name another file"))
+    units = [(str(parse_reference(text)), shelf.find(text)) for text in references]
+    check_leaving([_leaving(text, placed) for text, placed in units], allowed)
     with _scratch(shelf) as folder:
-        units = [(reference, shelf.find(reference)) for reference in references]
         for _, placed in units:
             if not (folder / "units" / placed.digest).exists():
                 copy_synced(placed.folder, folder / "units" / placed.digest)
@@ -135,6 +141,11 @@ def import_bundle(file: Path, shelf: Shelf, store: Store) -> Brought:
 
 
 # ---- out
+
+
+def _leaving(reference: str, placed: Placed) -> Leaving:
+    said = read_provenance(placed.folder)
+    return Leaving(reference, said.data_behind, said.licence["unit"])
 
 
 def _carry_backbones(

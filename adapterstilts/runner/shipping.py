@@ -184,7 +184,9 @@ def build(
     terms = Terms(licence, terms.allowed)
     provenance = _provenance(shipment, unit, name, version, terms, offline=offline)
     write_provenance(folder, provenance)
-    facts = _facts(shipment, _size(folder, unit), plain=plain_computes(unit, sources))
+    # The lines of the card load the backbone as it is.
+    plain = plain_computes(unit, sources) and provenance.backbone.quantize == "none"
+    facts = _facts(shipment, _size(folder, unit), plain=plain)
     replace_text(folder / CARD_FILE, card(provenance, facts))
     return write_manifest(folder)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from adapterstilts.errors import Fault, UsageError, suggest
 from adapterstilts.trust.adapter import AdapterLicence, adapter_licence
 from adapterstilts.trust.licences import read_licences
-from adapterstilts.trust.origins import Origin
+from adapterstilts.trust.origins import Origin, Origins
 
 OPTION = "--allow"
 
@@ -100,14 +100,52 @@ def push_faults(
         licence: that it is to be under; None where it has none yet.
     """
     found = obstacles(origins, licence)
+    return (*_refused(where, found, allowed), *_idle(found, allowed))
+
+
+def _refused(where: str, found: Iterable[Obstacle], allowed: Collection[str]) -> list[Fault]:
+    return [Fault(where, one.what, one.remedy) for one in found if one.override not in allowed]
+
+
+def _idle(found: Iterable[Obstacle], allowed: Collection[str]) -> list[Fault]:
     known = [one.override for one in found]
-    refused = [Fault(where, one.what, one.remedy) for one in found if one.override not in allowed]
-    idle = [
+    return [
         Fault(f"{OPTION} {one}", "nothing forbids this", suggest(one, known) or "leave it out")
         for one in allowed
         if one not in known
     ]
-    return (*refused, *idle)
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A unit that goes out as it is.
+
+    Attributes:
+        where: its reference, for the faults.
+        origins: the data behind it.
+        licence: that its maker gave it.
+    """
+
+    where: str
+    origins: Origins
+    licence: str
+
+
+def check_leaving(units: Iterable[Leaving], allowed: Collection[str]) -> None:
+    """Check that some units may go out together.
+
+    Args:
+        units: of which each has its reasons against it.
+        allowed: the overrides that a user typed, for all of them.
+
+    Raises:
+        UsageError: with all reasons against any; an override that none of them asks for is one.
+    """
+    found = [(unit.where, obstacles(unit.origins, unit.licence)) for unit in units]
+    refused = [fault for where, own in found for fault in _refused(where, own, allowed)]
+    faults = [*refused, *_idle([one for _, own in found for one in own], allowed)]
+    if faults:
+        raise UsageError(*faults)
 
 
 def cleared(where: str, origins: Iterable[Origin], terms: Terms) -> str:

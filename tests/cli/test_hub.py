@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 import tiny
-from conftest import Answer, Command, Done
+from conftest import Answer, Command, Done, tiny_package
 
 import adapterstilts
 from adapterstilts.hub.references import parse_reference
@@ -202,6 +203,100 @@ def test_offline_no_command_opens_a_socket(
     for command in (("pull", "--unpinned"), ("verify", "--full")):
         assert cli("hub", command[0], "hf:alice/topics@v1.0.0", command[1], *store).code != 0
     assert opened == []
+
+
+OFFLINE = """
+import json, socket, sys
+from adapterstilts.cli import main
+
+opened = []
+
+def listen(event, arguments):
+    # Sockets of the family AF_UNIX lead nowhere beyond the machine.
+    if event == "socket.getaddrinfo" or event == "socket.__new__" and arguments[1] != socket.AF_UNIX:
+        opened.append(f"{event}{arguments[1:]}")
+
+sys.addaudithook(listen)
+codes = [main.run(words) for words in json.loads(sys.stdin.read())]
+found = list(opened)
+socket.socket().close()
+heard = len(opened) > len(found)
+print(json.dumps({"codes": codes, "opened": found, "heard": heard}), file=sys.stderr)
+"""
+
+
+def without_network() -> list[str]:
+    """Return the words before a command that leave it no network; skip where the machine has none."""
+    words = ["unshare", "--map-root-user", "--net"]
+    if shutil.which(words[0]) is None or subprocess.run([*words, "true"], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody make a namespace without network")
+    return words
+
+
+def test_offline_all_goes_well_in_a_namespace_without_network(
+    done: Done, backbone_folder: Path, tmp_path: Path
+) -> None:
+    """A fresh process, in which nothing is patched, hears of every socket; and there is no network to be had."""
+    recipe = tiny.write_recipe(
+        tmp_path, backbone_folder, methods=["target"], languages=["en"], more_targets=(), seeds=[0], steps=2
+    )
+    ours, theirs = ("--store", str(tmp_path / "ours")), ("--store", str(tmp_path / "theirs"))
+    trained = ("--store", str(done.options.store_root), "--run", str(done.options.out))
+    asked = ("--backbone", str(backbone_folder), "--text", "north1")
+    pushed = ("hub", "push", done.keys[SINGLE], "--to", "hub:alice/topics", *trained)
+    well = [
+        ("recipe", "run", str(recipe), *ours, "--threads", "1", "--offline"),
+        (*pushed, "--licence", "mit", "--offline"),
+        ("hub", "pull", "hub:alice/topics@1.0.0", *theirs, "--offline"),
+        ("hub", "verify", "local:alice/topics", *theirs, "--offline"),
+        ("hub", "ls", *theirs),
+        ("adapter", "predict", "local:alice/topics", *theirs, *asked, "--offline"),
+    ]
+    refused = [
+        (*pushed, "--licence", "mit", "--offline", "--to", "hf:alice/topics"),
+        ("hub", "pull", "hf:alice/topics@v1.0.0", "--unpinned", *theirs, "--offline"),
+        ("hub", "verify", "hf:alice/topics@v1.0.0", *theirs, "--offline"),
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"} | {
+        "PYTHONPATH": str(Path(adapterstilts.__file__).parents[1]),
+        "ADAPTERSTILTS_REGISTRY": str(tmp_path / "registry"),
+    }
+    ran = subprocess.run(
+        [*without_network(), sys.executable, "-c", OFFLINE],
+        input=json.dumps([*well, *refused]),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(ran.stderr.splitlines()[-1])
+    assert found["opened"] == [], ran.stderr
+    assert found["heard"], "a socket would have been noticed"
+    assert found["codes"] == [0] * len(well) + [2, 2, 6], ran.stderr
+
+
+def test_an_adapter_on_a_packaged_backbone_answers_elsewhere(
+    packaged: Done, backbone_folder: Path, cli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever loads it has the package, and needs no folder: the backbone is converted into their store."""
+    monkeypatch.setenv("ADAPTERSTILTS_REGISTRY", str(tmp_path / "registry"))
+    where = ("--store", packaged.options.store_root, "--run", packaged.options.out, "--licence", "mit")
+    given = texts(packaged, "en")
+    with tiny_package(backbone_folder):
+        pushed = cli("hub", "push", packaged.keys[SINGLE], "--to", "local:alice/packed", *where, "--json")
+        own = adapterstilts.load(packaged.keys[SINGLE], store=packaged.options.store_root, device="cpu")
+        there = adapterstilts.load("local:alice/packed@1.0.0", store=tmp_path / "elsewhere", device="cpu")
+        assert there.predict(given) == own.predict(given)
+        # A second time the backbone is there.
+        monkeypatch.setattr("adapterstilts.stages.convert.convert_package", None)
+        known = {"store": tmp_path / "elsewhere", "device": "cpu", "offline": True}
+        again = adapterstilts.load("local:alice/packed", **known)
+        assert again.predict(given[:1]) == own.predict(given[:1])
+    card = (Path(pushed.json["folder"]) / "README.md").read_text(encoding="utf-8")
+    assert "The backbone is in the package `tiny==1`." in card
+    assert "- Of this backbone: tiny." in card
+    assert 'adapterstilts.load("hf:alice/packed@v1.0.0").predict(["..."])' in card
+    assert 'convert_package("tiny", "1", backbone)' in card
 
 
 def test_a_lora_goes_out_to_peft(backbone_folder: Path, cli: Command, tmp_path: Path) -> None:

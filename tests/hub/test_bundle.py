@@ -86,6 +86,33 @@ def test_what_a_unit_needs_has_to_go_along(here: tuple[Shelf, Store], tmp_path: 
     assert not (tmp_path / "x.tar").exists()
 
 
+def test_what_may_not_be_pushed_may_not_leave_in_a_bundle(
+    here: tuple[Shelf, Store], unit: Path, backbone_folder: Path, tmp_path: Path, cli: Command
+) -> None:
+    data = json.loads((unit / "provenance.json").read_text(encoding="utf-8"))
+    data["name"] = "alice/wards"
+    data["origins"] = [{**data["origins"][0], "task": "wards", "licence": "", "confidential": True}]
+    (unit / "provenance.json").write_text(json.dumps(data), encoding="utf-8")
+    write_manifest(unit)
+    here[0].registry.publish(unit, "alice/wards", "1.0.0")
+    file = tmp_path / "wards.tar"
+    where = ("--store", here[1].root, "--registry", here[0].registry.root, "--backbone", backbone_folder)
+    command = ("hub", "bundle", "export", file, REFERENCE, "local:alice/wards@1.0.0", *where)
+    refused = cli(*command)
+    assert refused.code == 2
+    for override in ("confidential:wards", "unknown-licence:wards"):
+        assert (
+            f"local:alice/wards@1.0.0: {'confidential data are' if 'conf' in override else 'a licence'}"
+            in refused.err
+        )
+        assert f"`--allow {override}`" in refused.err
+    assert not file.exists()
+    assert cli(*command, "--allow", "confidential:wards").code == 2
+    allowed = ("--allow", "confidential:wards", "--allow", "unknown-licence:wards")
+    assert cli(*command, *allowed).code == 0
+    assert file.exists()
+
+
 def repacked(bundle: Path, change: Callable[[Path], object], folder: Path, *, sealed: bool) -> Path:
     """Return a bundle with other contents."""
     with tarfile.open(bundle) as archive:

@@ -9,7 +9,6 @@ import pytest
 from conftest import Command, Done
 
 import adapterstilts
-from adapterstilts.hub.remote import Remote
 
 from .conftest import FUSED, SINGLE
 from .server import Server
@@ -82,21 +81,3 @@ def test_the_next_version_on_the_hub_is_counted_from_what_is_there(
     answer = cli("hub", "push", done.keys[SINGLE], "--to", "hf:alice/one", "--licence", "mit", *where)
     assert answer.code == 4
     assert "hf_bob" not in answer.err
-
-
-def test_commits_of_other_servers_have_longer_names(
-    hub: Server, unit: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The client refuses them as parents, so they are not named there, and all else is compared as ever."""
-    remote = Remote(hub.url)
-    remote._api.create_repo("alice/one", private=True)
-    parents: list[object] = []
-    commit_of, create = remote.commit_of, remote._api.create_commit
-    monkeypatch.setattr(remote, "commit_of", lambda *names: commit_of(*names) + "0" * 24)
-    monkeypatch.setattr(remote, "tree", lambda repo, commit: Remote.tree(remote, repo, commit[:40]))
-    monkeypatch.setattr(
-        remote._api, "create_commit", lambda *a, **k: (parents.append(k["parent_commit"]), create(*a, **k))[1]
-    )
-    monkeypatch.setattr(remote, "_tag", lambda repo, version, commit: None)
-    commit = remote.push(unit, "alice/one", "1.0.0")
-    assert (parents, len(commit)) == ([None], 64)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from adapterstilts.errors import UsageError
-from adapterstilts.hub.references import Reference, next_version, parse_reference, version_number
+from adapterstilts.hub.references import (
+    Reference,
+    is_reference,
+    next_version,
+    parse_reference,
+    version_number,
+)
 
 COMMIT = "c23d21b0620b635a76227c604d44e43a9f0ee389"
 
@@ -63,6 +69,36 @@ def test_a_reference_is_read_and_written_alike(text: str, meant: Reference, pinn
 def test_what_is_outside_the_rules_is_no_reference(text: str) -> None:
     with pytest.raises(UsageError):
         parse_reference(text)
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "meant"),
+    [
+        (None, "hub:ns/mnli@1.0.0", Reference("local", "ns/mnli", "1.0.0")),
+        ("", "hub:ns/mnli", Reference("local", "ns/mnli", None)),
+        ("local", "hub:ns/mnli", Reference("local", "ns/mnli", None)),
+        ("hf", "hub:ns/mnli@1.0.0", Reference("hf", "ns/mnli", "v1.0.0")),
+        ("hf", f"hub:ns/mnli@{COMMIT}", Reference("hf", "ns/mnli", COMMIT)),
+        ("hf", "hub:ns/mnli", Reference("hf", "ns/mnli", None)),
+    ],
+)
+def test_the_default_hub_is_the_registry_unless_set_otherwise(
+    default: str | None, text: str, meant: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ADAPTERSTILTS_HUB", raising=False)
+    if default is not None:
+        monkeypatch.setenv("ADAPTERSTILTS_HUB", default)
+    assert is_reference(text)
+    assert parse_reference(text) == meant
+
+
+def test_a_default_that_is_no_hub_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADAPTERSTILTS_HUB", "huggingface")
+    with pytest.raises(
+        UsageError, match=r"\$ADAPTERSTILTS_HUB: 'huggingface' is no hub; set it to local or hf"
+    ):
+        parse_reference("hub:ns/mnli")
+    assert parse_reference("local:ns/mnli").scheme == "local"
 
 
 def test_versions_are_numbers() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from adapterstilts.errors import UsageError
 from adapterstilts.trust.origins import Origin
-from adapterstilts.trust.push import Terms, cleared, obstacles, push_faults
+from adapterstilts.trust.push import Leaving, Terms, check_leaving, cleared, obstacles, push_faults
 
 FREE = Origin("mnli", "CC-BY-NC-4.0", path=("train/mnli@0",))
 SECRET = Origin("wards", "", confidential=True, path=("target@0", "train/wards@0"))
@@ -108,3 +108,23 @@ def test_all_that_is_against_it_is_told_at_once(origins: list[Origin], terms: Te
     assert len(caught.value.faults) == len(said)
     for fault, start in zip(caught.value.faults, said, strict=True):
         assert fault.what.startswith(start)
+
+
+UNITS = [Leaving("local:a/free", (FREE,), "CC-BY-NC-4.0"), Leaving("local:a/wards", (SECRET,), "mit")]
+
+
+def test_units_that_leave_together_have_each_their_own_reasons() -> None:
+    with pytest.raises(UsageError) as caught:
+        check_leaving([*UNITS, Leaving("local:a/mit", (FREE,), "mit")], ["confidential:wards"])
+    assert [(fault.where, fault.what.split(":")[0]) for fault in caught.value.faults] == [
+        ("local:a/wards", "a licence behind it is not known"),
+        ("local:a/mit", "mit is not what its data ask for (non-commercial, attribution)"),
+    ]
+
+
+def test_an_override_is_for_all_that_leave_and_idle_only_where_none_needs_it() -> None:
+    needed = ["confidential:wards", "unknown-licence:wards"]
+    check_leaving(UNITS, needed)
+    with pytest.raises(UsageError) as caught:
+        check_leaving(UNITS, [*needed, "confidential:mnli"])
+    assert [fault.where for fault in caught.value.faults] == ["--allow confidential:mnli"]
