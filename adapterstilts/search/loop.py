@@ -120,16 +120,17 @@ class Loop:
 
     def _fill(self) -> bool:
         """Begin as many trials as there is room for; return whether the study goes on."""
-        while len(self._under_way) < self.objective.slots:
+        while True:
             if self.stop():
                 raise Interrupted(Fault(self.study.study_name, "stopped between two trials", "run it again"))
+            if len(self._under_way) >= self.objective.slots:
+                return True
             begun = self._begin()
             if begun is None:
                 return bool(self._under_way)
             if isinstance(begun, Waiting):
                 return True
             self._start(begun)
-        return True
 
     def _start(self, begun: _Begun) -> None:
         if self.objective.slots > 1:
