@@ -25,6 +25,7 @@ os.environ.pop("ADAPTERSTILTS_STORE", None)
 
 import kinds
 import pytest
+import servers
 import tiny
 
 if TYPE_CHECKING:
@@ -218,6 +219,35 @@ def cpu() -> torch.device:
     import torch
 
     return torch.device("cpu")
+
+
+# ---- servers
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Ray cluster; see `servers.ray_cluster`."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_health_check_period_ms", "500")
+    with servers.ray_cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of a local S3 server; the processes that a test starts after it find the server, too."""
+    import fsspec
+
+    with servers.s3_server() as endpoint:
+        for name, value in (
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL", endpoint),
+        ):
+            monkeypatch.setenv(name, value)
+        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("studies")
+        yield "s3://studies/one"
 
 
 # ---- the command line

@@ -7,12 +7,12 @@ import copyreg
 import pickle
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from adapterstilts.errors import AdapterStiltsError, Fault, StageFailed
+from adapterstilts.errors import AdapterStiltsError, Fault, Interrupted, StageFailed
 from adapterstilts.recipe.plan import Stage
 from adapterstilts.runner.missing import ABSENT, FORCED, KEPT
 from adapterstilts.specs import WEIGHTS_FILE
@@ -22,6 +22,7 @@ from adapterstilts.store.digest import canonical
 from adapterstilts.store.lease import Lease
 from adapterstilts.store.store import Artifact, Description, Store
 from adapterstilts.training.loop import OnStep
+from adapterstilts.training.tracking import VALIDATION
 from adapterstilts.trust.origins import DATA, Origins, as_data, is_confidential
 
 # Tasks hold read-only mappings, which pickle does not know by itself.
@@ -48,6 +49,21 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Follower:
+    """Who follows a stage from where it was started; other threads may call.
+
+    Attributes:
+        step: told of its steps.
+        score: told of its scores on validation data while it trains, with ``(step, score)``.
+        stopped: whether it is to write its checkpoint and end.
+    """
+
+    step: OnStep
+    score: Callable[[int, float], None] = lambda step, score: None
+    stopped: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
 class Ending:
     """What became of an attempt; it can be sent to another process.
 
@@ -57,6 +73,7 @@ class Ending:
         results: that it measured.
         error: why it failed.
         trace: the traceback of `error`.
+        died: whether the process died, so that another try may end otherwise.
     """
 
     status: Literal["done", "cached", "failed", "busy"]
@@ -64,6 +81,7 @@ class Ending:
     results: Mapping[str, Any] = field(default_factory=dict)
     error: BaseException | None = None
     trace: str = ""
+    died: bool = False
 
 
 class RemoteTraceback(Exception):
@@ -83,13 +101,18 @@ def already_made(store: Store, stage: Stage, reason: str) -> Artifact | None:
     return there
 
 
-def attempt(work: Work, context: Context, on_step: OnStep) -> Ending:
+def stopped_before(stage: Stage) -> Interrupted:
+    """Return the error of a stage that was asked to stop before it began."""
+    return Interrupted(Fault(stage.name, "stopped before it", "run the same command again to go on"))
+
+
+def attempt(work: Work, context: Context, follower: Follower) -> Ending:
     """Run a stage unless it was made meanwhile or another process is at it.
 
     Args:
         work: what to run.
         context: of this process.
-        on_step: told of every step.
+        follower: told of every step, and asked after it.
 
     Returns:
         How it ended; errors of the stage are returned, those of the user's keyboard are raised.
@@ -100,7 +123,7 @@ def attempt(work: Work, context: Context, on_step: OnStep) -> Ending:
         if lease is None:
             return Ending("busy")
         with lease:
-            return _under(lease, work, context, on_step, started)
+            return _under(lease, work, context, follower, started)
     except Exception as error:  # noqa: BLE001 - whatever a stage raises must not end the independent ones
         seconds = time.monotonic() - started
         if is_confidential(work.origins) and not isinstance(error, AdapterStiltsError):
@@ -114,12 +137,12 @@ def _without_message(stage: Stage, error: Exception) -> StageFailed:
     return StageFailed(Fault(stage.name, what, "its message is left out, for its data are confidential"))
 
 
-def _under(lease: Lease, work: Work, context: Context, on_step: OnStep, started: float) -> Ending:
+def _under(lease: Lease, work: Work, context: Context, follower: Follower, started: float) -> Ending:
     there = already_made(context.store, work.stage, work.reason)
     if there is not None:
         return Ending("cached", results=there.record.results)
     try:
-        with _told(context, lease, on_step):
+        with _told(context, lease, follower):
             artifact = _run(lease, work, context)
     except Exception:
         # Whoever was given up and goes on stumbles over what its successor has done.
@@ -156,14 +179,32 @@ def _run(lease: Lease, work: Work, context: Context) -> Artifact | None:
 
 
 @contextlib.contextmanager
-def _told(context: Context, lease: Lease, on_step: OnStep) -> Iterator[None]:
-    """Let a stage's steps be told, and a lost lease stop it."""
-    stop, progress = context.stop, context.progress
-    context.stop, context.progress = lambda: stop() or lease.lost, on_step
+def _told(context: Context, lease: Lease, follower: Follower) -> Iterator[None]:
+    """Let a stage's steps and scores be told, and its follower or a lost lease stop it."""
+    stop, progress, trackers = context.stop, context.progress, context.trackers
+    context.stop = lambda: stop() or follower.stopped() or lease.lost
+    context.progress, context.trackers = follower.step, (*trackers, _Scores(follower))
     try:
         yield
     finally:
-        context.stop, context.progress = stop, progress
+        context.stop, context.progress, context.trackers = stop, progress, trackers
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """A tracker that passes on scores on validation data."""
+
+    follower: Follower
+
+    def start(self, stage: str, settings: Mapping[str, Any]) -> None:
+        """Say nothing."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        if VALIDATION in values:
+            self.follower.score(step, values[VALIDATION])
+
+    def finish(self) -> None:
+        """Say nothing."""
 
 
 def _is_lost(lease: Lease) -> bool:

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import pickle
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
 from adapterstilts.errors import EnvironmentFault, Fault, StageFailed
-from adapterstilts.runner.attempt import Ending, Work, attempt, portable, received
+from adapterstilts.runner.attempt import (
+    Ending,
+    Follower,
+    Work,
+    attempt,
+    portable,
+    received,
+    stopped_before,
+)
 from adapterstilts.runner.needs import Needs, needs_of
 from adapterstilts.runner.site import Site
 from adapterstilts.runner.workers import now_and_then
-from adapterstilts.training.loop import OnStep
 
 try:
     import ray
@@ -53,7 +61,9 @@ class OnRay:
             ray.get_runtime_context().get_node_id(), soft=False
         )
         self._board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
-        self._listeners: dict[str, OnStep] = {}
+        # By the number of the start: two walks may start one stage.
+        self._followers: dict[int, Follower] = {}
+        self._numbers = itertools.count()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="board", daemon=True)
         self._thread.start()
@@ -69,21 +79,22 @@ class OnRay:
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         return sum(_room(node, self._site) for node in alive)
 
-    def start(self, work: Work, on_step: OnStep) -> Future[Ending]:
+    def start(self, work: Work, follower: Follower) -> Future[Ending]:
         """Run a stage where there is room."""
-        self._listeners[work.stage.key] = on_step
+        number = next(self._numbers)
+        self._followers[number] = follower
         needs = needs_of(work.stage, self._site.threads, self._site.device)
         options = _options(needs, work.stage.name)
-        reference = (
-            ray.remote(_perform).options(**options).remote(self._data, pickle.dumps(work), self._board)
-        )
+        task = ray.remote(_perform).options(**options)
+        reference = task.remote(self._data, pickle.dumps(work), self._board, number)
         ending: Future[Ending] = Future()
-        reference.future().add_done_callback(lambda done: ending.set_result(_ending(done, work)))
-        return ending
 
-    def stop(self) -> None:
-        """Ask all stages to write their checkpoints and end."""
-        ray.get(self._board.stop.remote())
+        def end(done: Future[bytes]) -> None:
+            del self._followers[number]
+            ending.set_result(_ending(done, work))
+
+        reference.future().add_done_callback(end)
+        return ending
 
     def close(self) -> None:
         """Let go of the cluster; stages that still run are ended with it."""
@@ -96,8 +107,19 @@ class OnRay:
     def _listen(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
             with contextlib.suppress(ray.exceptions.RayError):
-                for key, step in ray.get(self._board.read.remote()).items():
-                    self._listeners[key](*step)
+                self._exchange()
+
+    def _exchange(self) -> None:
+        """Tell the board who is to stop, and followers what stands there of their stages."""
+        followers = dict(self._followers)
+        stopped = [number for number, one in followers.items() if one.stopped()]
+        steps, scores = ray.get(self._board.read.remote(stopped))
+        for number, step in steps.items():
+            if number in followers:
+                followers[number].step(*step)
+        for number, *score in scores:
+            if number in followers:
+                followers[number].score(*score)
 
 
 def _connect() -> None:
@@ -136,38 +158,49 @@ def _ending(done: Future[bytes], work: Work) -> Ending:
         return Ending("failed", error=StageFailed(Fault(work.stage.name, what, remedy)))
 
 
+_Step = tuple[int, int, float, float]
+
+
 class Board:
     """What stages and coordinator tell each other; an actor beside the coordinator, which it does not outlive."""
 
     def __init__(self) -> None:
-        self._steps: dict[str, tuple[int, int, float, float]] = {}
-        self._stopped = False
+        self._steps: dict[int, _Step] = {}
+        self._scores: list[tuple[int, int, float]] = []
+        self._stopped: Collection[int] = ()
 
-    def tell(self, key: str, step: tuple[int, int, float, float]) -> bool:
-        """Note a stage's last step; return whether the stages are to stop."""
-        self._steps[key] = step
-        return self._stopped
+    def tell(self, number: int, step: _Step) -> bool:
+        """Note a stage's last step; return whether it is to stop."""
+        self._steps[number] = step
+        return self.is_stopped(number)
 
-    def read(self) -> dict[str, tuple[int, int, float, float]]:
-        """Return the last steps since the reading before."""
-        steps, self._steps = self._steps, {}
-        return steps
+    def score(self, number: int, step: int, score: float) -> None:
+        """Note a stage's score at a step."""
+        self._scores.append((number, step, score))
 
-    def stop(self) -> None:
-        """Ask the stages to stop."""
-        self._stopped = True
+    def is_stopped(self, number: int) -> bool:
+        """Return whether a stage is to stop."""
+        return number in self._stopped
+
+    def read(self, stopped: Collection[int]) -> tuple[dict[int, _Step], list[tuple[int, int, float]]]:
+        """Note which stages are to stop; return the last steps, and all scores, since the reading before."""
+        self._stopped = stopped
+        told = self._steps, self._scores
+        self._steps, self._scores = {}, []
+        return told
 
 
 # ---- on a node
 
 
-def _perform(data: bytes, work: bytes, board: Any) -> bytes:
+def _perform(data: bytes, work: bytes, board: Any, number: int) -> bytes:
     """Run a stage in this process and return its ending."""
     wanted: Work = pickle.loads(work)
-    line = _Line(board, wanted.stage.key)
-    context = _context(data)
-    context.stop = line.is_stopped
-    return portable(attempt(wanted, context, now_and_then(line.tell, _LOOK_SECONDS)))
+    line = _Line(board, number)
+    if line.ask():
+        return portable(Ending("failed", error=stopped_before(wanted.stage)))
+    follower = Follower(now_and_then(line.tell, _LOOK_SECONDS), line.score, line.is_stopped)
+    return portable(attempt(wanted, _context(data), follower))
 
 
 @functools.lru_cache(maxsize=1)
@@ -185,14 +218,24 @@ class _Line:
     """The way to the coordinator while a stage runs."""
 
     board: Any
-    key: str
+    number: int
     stopped: bool = False
 
+    def ask(self) -> bool:
+        return self._hear(self.board.is_stopped.remote(self.number))
+
     def tell(self, step: int, steps: int, loss: float, rate: float) -> None:
+        self._hear(self.board.tell.remote(self.number, (step, steps, loss, rate)))
+
+    def score(self, step: int, score: float) -> None:
+        self.board.score.remote(self.number, step, score)
+
+    def _hear(self, answer: Any) -> bool:
         try:
-            self.stopped = ray.get(self.board.tell.remote(self.key, (step, steps, loss, rate)))
+            self.stopped = ray.get(answer)
         except ray.exceptions.RayError:
             self.stopped = True  # the coordinator is gone
+        return self.stopped
 
     def is_stopped(self) -> bool:
         return self.stopped

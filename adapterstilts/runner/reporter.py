@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
@@ -44,3 +45,37 @@ class Silent:
         self, stage: Stage, status: Status, seconds: float, results: Mapping[str, Any], why: str
     ) -> None:
         """Say nothing."""
+
+
+class OneByOne:
+    """A reporter that several walks share, and that hears one of them at a time.
+
+    Args:
+        inner: told of everything.
+    """
+
+    def __init__(self, inner: Reporter) -> None:
+        self._inner = inner
+        self._lock = threading.Lock()
+
+    def stage_started(self, stage: Stage, number: int, count: int) -> None:
+        """Pass it on."""
+        with self._lock:
+            self._inner.stage_started(stage, number, count)
+
+    def stage_waiting(self, stage: Stage) -> None:
+        """Pass it on."""
+        with self._lock:
+            self._inner.stage_waiting(stage)
+
+    def step(self, stage: Stage, step: int, steps: int, loss: float, rate: float) -> None:
+        """Pass it on."""
+        with self._lock:
+            self._inner.step(stage, step, steps, loss, rate)
+
+    def stage_ended(
+        self, stage: Stage, status: Status, seconds: float, results: Mapping[str, Any], why: str
+    ) -> None:
+        """Pass it on."""
+        with self._lock:
+            self._inner.stage_ended(stage, status, seconds, results, why)

@@ -8,9 +8,10 @@ over for others that are ready, and waited for only when nothing else is.
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -25,7 +26,7 @@ from adapterstilts.errors import (
     StoreError,
 )
 from adapterstilts.recipe.plan import Plan, Stage
-from adapterstilts.runner.attempt import Ending, Work, already_made
+from adapterstilts.runner.attempt import Ending, Follower, Work, already_made, stopped_before
 from adapterstilts.runner.executor import Executor, Here
 from adapterstilts.runner.lineage import Lineage
 from adapterstilts.runner.missing import release
@@ -36,6 +37,9 @@ from adapterstilts.stages.context import Context
 # Between two looks at stages that others are at, and at requests to stop.
 _LOOK_SECONDS = 0.5
 _ENDS_ALL = (Interrupted, EnvironmentFault, StoreError)
+
+OnScore = Callable[[Stage, int, float], None]
+"""Told of a stage's score on validation data, with ``(stage, step, score)``; any thread may say so."""
 
 
 @dataclass
@@ -81,6 +85,8 @@ def walk(
     keep: bool = False,
     executor: Executor | None = None,
     held: Collection[str] = (),
+    on_score: OnScore = lambda stage, step, score: None,
+    retries: int = 0,
 ) -> Outcome:
     """Run what is missing; one stage at a time runs in the plan's order.
 
@@ -92,6 +98,8 @@ def walk(
         keep: whether whole models keep their weights.
         executor: runs the stages; in this process by default.
         held: keys of whole models that a later plan reads, whose weights stay for now.
+        on_score: told of scores while stages train.
+        retries: how often a stage whose process died is started again.
 
     Raises:
         EnvironmentFault: when the backbone or the device fails.
@@ -100,7 +108,8 @@ def walk(
     """
     preflight(plan, missing, context)
     lineage = Lineage(plan, context.store, context.imported)
-    return _Walker(plan, context, reporter, missing, keep, executor or Here(context), lineage, held).walk()
+    runs_on = executor or Here(context)
+    return _Walker(plan, context, reporter, missing, keep, runs_on, lineage, held, on_score, retries).walk()
 
 
 @dataclass
@@ -112,11 +121,15 @@ class _Walker:
     keep: bool
     executor: Executor
     lineage: Lineage
-    held: Collection[str] = ()
+    held: Collection[str]
+    on_score: OnScore
+    retries: int
     outcome: Outcome = field(default_factory=Outcome)
     readers: Counter[str] = field(default_factory=Counter)
     under_way: dict[Future[Ending], Stage] = field(default_factory=dict)
     next_look: dict[str, float] = field(default_factory=dict)
+    deaths: Counter[str] = field(default_factory=Counter)
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.order = Order(self.plan)
@@ -176,14 +189,21 @@ class _Walker:
         self.reporter.stage_started(stage, self.number[stage.key], len(self.plan.stages))
         self.order.take(stage)
         work = Work(stage, self.missing[stage.key], self.keep, after, self.lineage.of(stage.key))
-        self.under_way[self.executor.start(work, functools.partial(self.reporter.step, stage))] = stage
+        self.under_way[self.executor.start(work, self._follower(stage))] = stage
         return True
+
+    def _follower(self, stage: Stage) -> Follower:
+        return Follower(
+            functools.partial(self.reporter.step, stage),
+            functools.partial(self.on_score, stage),
+            self.stopping.is_set,
+        )
 
     def _collect(self) -> None:
         """Wait for stages to end, and tell what became of them."""
         finished, _ = wait(self.under_way, _LOOK_SECONDS, FIRST_COMPLETED)
         if not finished and self.context.stop():
-            self.executor.stop()
+            self.stopping.set()
         for future in finished:
             self._take_in(self.under_way.pop(future), future.result())
 
@@ -191,6 +211,9 @@ class _Walker:
         if ending.status == "busy":
             self.order.give_back(stage)
             self._pass_over(stage)
+        elif ending.died and self.deaths[stage.key] < self.retries:
+            self.deaths[stage.key] += 1
+            self.order.give_back(stage)
         elif ending.error is None:
             assert ending.status != "failed"
             if ending.status == "cached":
@@ -203,7 +226,7 @@ class _Walker:
 
     def _end_all(self, error: BaseException) -> None:
         """Let the other stages write their checkpoints, and raise the error."""
-        self.executor.stop()
+        self.stopping.set()
         wait(self.under_way)
         raise error
 
@@ -214,9 +237,7 @@ class _Walker:
 
     def _check_stop(self, stage: Stage) -> None:
         if self.context.stop():
-            self._end_all(
-                Interrupted(Fault(stage.name, "stopped before it", "run the same command again to go on"))
-            )
+            self._end_all(stopped_before(stage))
 
     def _pass_over(self, stage: Stage) -> None:
         """Look at a stage that another process is at again later."""

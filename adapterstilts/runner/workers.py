@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pickle
 import queue
 import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
 from adapterstilts.errors import Fault, StageFailed, UsageError
 from adapterstilts.machine import cuda_devices
-from adapterstilts.runner.attempt import Ending, Work, attempt, portable, received
+from adapterstilts.runner.attempt import (
+    Ending,
+    Follower,
+    Work,
+    attempt,
+    portable,
+    received,
+    stopped_before,
+)
 from adapterstilts.runner.site import Site
 from adapterstilts.training.loop import OnStep
 
@@ -27,8 +35,11 @@ from adapterstilts.training.loop import OnStep
 _METHOD = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
 _PROCESSES: Any = get_context(_METHOD)
 _STOP = b""
+_STEP, _SCORE = "step", "score"
 _END_SECONDS = 10.0
 _STEP_SECONDS = 0.1
+# Between two looks at requests to stop.
+_LOOK_SECONDS = 0.2
 
 
 class Workers:
@@ -60,21 +71,18 @@ class Workers:
         # A thread waits for each process, and passes on what it tells.
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
 
-    def start(self, work: Work, on_step: OnStep) -> Future[Ending]:
+    def start(self, work: Work, follower: Follower) -> Future[Ending]:
         """Run a stage in the next free process."""
-        return self._threads.submit(self._run, work, on_step)
+        return self._threads.submit(self._run, work, follower)
 
-    def _run(self, work: Work, on_step: OnStep) -> Ending:
+    def _run(self, work: Work, follower: Follower) -> Ending:
         worker = self._idle.get()
         try:
-            return worker.run(work, on_step)
+            if follower.stopped():
+                return Ending("failed", error=stopped_before(work.stage))
+            return worker.run(work, follower)
         finally:
             self._idle.put(worker)
-
-    def stop(self) -> None:
-        """Ask all processes to write their checkpoints and end their stages."""
-        for worker in self._all:
-            worker.stop()
 
     def close(self) -> None:
         """End all processes: at once those that are at a stage."""
@@ -91,55 +99,53 @@ class _Worker:
     device: str | None
     process: Any = None
     connection: Connection | None = None
-    asked: bool = False
     at_work: bool = False
-    sending: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, work: Work, on_step: OnStep) -> Ending:
+    def run(self, work: Work, follower: Follower) -> Ending:
+        self.at_work = True
         try:
-            connection = self._send(work)
-            while True:
+            connection = self._connected()
+            connection.send_bytes(pickle.dumps(work))
+            return self._followed(connection, follower)
+        except (EOFError, OSError):
+            return Ending("failed", error=self._died(work), died=True)
+        finally:
+            self.at_work = False
+
+    def _connected(self) -> Connection:
+        if self.process is None or not self.process.is_alive():
+            self.connection, other = _PROCESSES.Pipe()
+            # It ends with us in any case; see `_serve`.
+            self.process = _PROCESSES.Process(
+                target=_serve, args=(other, self.site, self.device), daemon=True
+            )
+            self.process.start()
+            other.close()
+        assert self.connection is not None
+        return self.connection
+
+    def _followed(self, connection: Connection, follower: Follower) -> Ending:
+        """Pass on what the stage tells, and a request to stop, until it has ended."""
+        asked = False
+        while True:
+            if not asked and follower.stopped():
+                connection.send_bytes(_STOP)
+                asked = True
+            if connection.poll(_LOOK_SECONDS):
                 data = connection.recv_bytes()
                 message = pickle.loads(data)
                 if not isinstance(message, tuple):
                     return received(data)
-                on_step(*message)
-        except (EOFError, OSError):
-            return Ending("failed", error=self._died(work))
-        finally:
-            self.at_work = False
-
-    def _send(self, work: Work) -> Connection:
-        with self.sending:
-            self.at_work = True
-            if self.process is None or not self.process.is_alive():
-                self.connection, other = _PROCESSES.Pipe()
-                # It ends with us in any case; see `_serve`.
-                self.process = _PROCESSES.Process(
-                    target=_serve, args=(other, self.site, self.device), daemon=True
-                )
-                self.process.start()
-                other.close()
-            assert self.connection is not None
-            self.connection.send_bytes(pickle.dumps(work))
-            if self.asked:
-                self.connection.send_bytes(_STOP)
-            return self.connection
+                kind, *values = message
+                (follower.step if kind == _STEP else follower.score)(*values)
 
     def _died(self, work: Work) -> StageFailed:
-        with self.sending:
-            assert self.process is not None
-            self.process.join()
-            code, self.process = self.process.exitcode, None
+        assert self.process is not None
+        self.process.join()
+        code, self.process = self.process.exitcode, None
         what = f"its process was ended by {signal.Signals(-code).name}" if code < 0 else "its process ended"
         remedy = "often memory has run out: use fewer --workers; run the same command again to go on"
         return StageFailed(Fault(work.stage.name, what, remedy))
-
-    def stop(self) -> None:
-        with self.sending, contextlib.suppress(OSError):
-            self.asked = True
-            if self.at_work and self.connection is not None:
-                self.connection.send_bytes(_STOP)
 
     def end(self) -> None:
         process, connection = self.process, self.connection
@@ -167,12 +173,12 @@ def _serve(connection: Connection, site: bytes, device: str | None) -> None:
     # The tokenizers' own threads.
     os.environ["RAYON_NUM_THREADS"] = str(opened.threads)
     line = _Line(connection)
-    context = opened.open(line.is_stopped)
+    context = opened.open(lambda: False)
     with contextlib.suppress(EOFError, OSError):
         while True:
             data = connection.recv_bytes()
             if data != _STOP:
-                ending = attempt(pickle.loads(data), context, now_and_then(line.tell))
+                ending = attempt(pickle.loads(data), context, line.follower())
                 connection.send_bytes(portable(ending))
 
 
@@ -183,9 +189,18 @@ class _Line:
     connection: Connection
     stopped: bool = False
 
-    def tell(self, step: int, steps: int, loss: float, rate: float) -> None:
+    def follower(self) -> Follower:
+        """Return who is told here of the next stage."""
+        self.stopped = False
+        return Follower(
+            now_and_then(functools.partial(self._tell, _STEP)),
+            functools.partial(self._tell, _SCORE),
+            self.is_stopped,
+        )
+
+    def _tell(self, *message: Any) -> None:
         try:
-            self.connection.send_bytes(pickle.dumps((step, steps, loss, rate)))
+            self.connection.send_bytes(pickle.dumps(message))
         except OSError:
             self.stopped = True
 

@@ -13,6 +13,7 @@ from adapterstilts.data.tensors import collate
 from adapterstilts.model.assembly import Assembly
 from adapterstilts.search.selectors import Floats
 from adapterstilts.specs import Numerics
+from adapterstilts.stages.retrieval import Placed
 from adapterstilts.training.loop import autocast
 
 # Units that are read, and tokens that are kept of them where answers are told token by token.
@@ -86,14 +87,28 @@ def _told(encoded: Encoded, unit: int, kind: str) -> Array:
 
 
 def states(
-    assembly: Assembly, encoded: Encoded, units: tuple[int, ...], numerics: Numerics, *, tokens: bool
+    assembly: Assembly,
+    encoded: Encoded,
+    units: tuple[int, ...],
+    numerics: Numerics,
+    *,
+    tokens: bool,
+    placed: Placed = lambda encoded: encoded,
 ) -> Floats:
     """Return the last hidden states of units, in their order.
+
+    Args:
+        assembly: in evaluation mode.
+        encoded: data.
+        units: positions of the units that are read.
+        numerics: precision of the matrix products.
+        tokens: whether every token is wanted, or the mean of each sequence.
+        placed: tells an encoding where states of its tokens lie that are given.
 
     Returns:
         ``(sequences, hidden)``, means over the tokens; or ``(tokens, hidden)``.
     """
-    part = _part(encoded, units)
+    part = placed(_part(encoded, units))
     found: list[Array] = [np.zeros(0)] * len(part)
     layer = int(assembly.model.config.num_hidden_layers)
     for positions in by_length(part, _BATCH):

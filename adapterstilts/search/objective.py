@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from optuna.trial import Trial
 from adapterstilts import killpoints
 from adapterstilts.errors import AdapterStiltsError, Fault, Interrupted
 from adapterstilts.recipe.space import Candidate, Space
+from adapterstilts.runner.executor import Executor
 from adapterstilts.runner.missing import missing_stages, release
 from adapterstilts.runner.reporter import Reporter, Silent
 from adapterstilts.runner.walk import walk
@@ -19,7 +21,9 @@ from adapterstilts.search.records import same_work, tried
 from adapterstilts.search.watch import Watch, stopped_by
 from adapterstilts.search.work import Work, Workshop, disk, parameters, source_score, target_score
 from adapterstilts.stages.context import Context
-from adapterstilts.training.tracking import Tracker
+
+# Of a stage whose process died, as a Ray cluster has it.
+_RETRIES = 3
 
 
 class TrialFailed(Exception):
@@ -40,15 +44,15 @@ def _text(error: BaseException) -> str:
 
 @dataclass
 class Objective:
-    """Runs trials of one target in this process.
+    """Runs trials of one target.
 
     Attributes:
         space: that is searched.
         workshop: plans trials.
-        context: what their stages share: backbone, encoded data.
+        context: of this process; where stages run here, they share its backbone and encoded data.
         stop: whether the user asked to stop.
         reporter: told of their stages.
-        trackers: listeners of training curves.
+        executor: runs their stages, those of several trials at once; None where they run here, one after the other.
     """
 
     space: Space
@@ -56,7 +60,12 @@ class Objective:
     context: Context
     stop: Callable[[], bool] = lambda: False
     reporter: Reporter = field(default_factory=Silent)
-    trackers: Sequence[Tracker] = ()
+    executor: Executor | None = None
+
+    @property
+    def slots(self) -> int:
+        """How many trials may be under way at once."""
+        return 1 if self.executor is None else self.executor.slots
 
     def __call__(self, trial: Trial) -> tuple[float, ...]:
         """Return a trial's values, one an objective.
@@ -67,10 +76,10 @@ class Objective:
             Interrupted: when asked to stop.
             AdapterStiltsError: when the data, the backbone, the store or the disk fails.
         """
-        candidate = self.propose(trial)
-        work = self._planned(candidate)
-        trial.set_user_attr(records.WORK, work.identity)
-        trial.set_user_attr(records.STAGES, list(work.trained))
+        return self.run(self.plan(trial, self.propose(trial)), trial, self.stop)
+
+    def run(self, work: Work, trial: Trial, stop: Callable[[], bool]) -> tuple[float, ...]:
+        """Return the values of a trial that was planned; see `__call__`."""
         same = same_work(tried(trial.study), work.identity, trial.number)
         if same is not None:
             trial.set_user_attr(records.SAME_AS, same.number)
@@ -79,7 +88,7 @@ class Objective:
             if same.other is not None:
                 trial.set_user_attr(records.OTHER_SCORE, same.other)
             return same.values
-        self._run(work, trial)
+        self._train(work, trial, stop)
         return self._values(work, trial)
 
     def propose(self, trial: Trial) -> Candidate:
@@ -91,13 +100,21 @@ class Objective:
             trial.set_user_attr(name, value)
         return candidate
 
-    def _planned(self, candidate: Candidate) -> Work:
+    def plan(self, trial: Trial, candidate: Candidate) -> Work:
+        """Return the work of what a trial tries, and note it beside the trial.
+
+        Raises:
+            TrialFailed: when the composition cannot be had with these adapters.
+        """
         try:
-            return self.workshop.plan(candidate, self.space.section.seeds)
+            work = self.workshop.plan(candidate, self.space.section.seeds)
         except AdapterStiltsError as error:
             raise TrialFailed([error]) from error
+        trial.set_user_attr(records.WORK, work.identity)
+        trial.set_user_attr(records.STAGES, list(work.trained))
+        return work
 
-    def _run(self, work: Work, trial: Trial) -> None:
+    def _train(self, work: Work, trial: Trial, stop: Callable[[], bool]) -> None:
         """Run what the store lacks of a trial; of whole models only those that other trials read keep their weights."""
         store = self.workshop.prepared.store
         reporting = trial if self.space.section.pruner != "none" else None
@@ -106,19 +123,29 @@ class Objective:
         watch = Watch(
             reporting, work.trained, work.evaluations, store, self.reporter, reported, prunes=prunes
         )
-        self.context.stop = stopped_by(watch, self.stop)
-        self.context.trackers = (*self.trackers, watch)
+        # Trials side by side have their own questions whether to stop.
+        context = self.context if self.executor is None else copy.copy(self.context)
+        before, context.stop = context.stop, stopped_by(watch, stop)
         held = [key for key in work.models if key not in work.trained]
         missing = missing_stages(work.plan, store)
         killpoints.reach("trial_planned")
         try:
-            outcome = walk(work.plan, missing, self.context, watch, held=held)
+            outcome = walk(
+                work.plan,
+                missing,
+                context,
+                watch,
+                executor=self.executor,
+                held=held,
+                on_score=watch.score,
+                retries=_RETRIES,
+            )
         except Interrupted as error:
-            if watch.pruned and not self.stop():
+            if watch.pruned and not stop():
                 raise TrialPruned(str(error)) from error
             raise
         finally:
-            self.context.stop, self.context.trackers = self.stop, self.trackers
+            context.stop = before
         if outcome.errors:
             raise TrialFailed(outcome.errors)
         for key in work.models:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 
 from adapterstilts import compose
 from adapterstilts.errors import Fault, UsageError, suggest
@@ -19,10 +19,10 @@ from adapterstilts.store.digest import digest
 
 FACTS = "adapterstilts"
 """The user attribute in which a study says what it was made with."""
-_DIRECTIONS: Mapping[str, Literal["maximize", "minimize"]] = {
-    "score": "maximize",
-    "parameters": "minimize",
-    "disk": "minimize",
+_DIRECTIONS: Mapping[str, StudyDirection] = {
+    "score": StudyDirection.MAXIMIZE,
+    "parameters": StudyDirection.MINIMIZE,
+    "disk": StudyDirection.MINIMIZE,
 }
 # What may change while a study goes on: more trials, another way of proposing them, other methods beside it.
 _FREE = {"trials", "tune", "sampler", "seed", "rank"}
@@ -48,8 +48,11 @@ def open_study(workshop: Workshop, space: Space, opened: Opened) -> Study:
     name, facts = study_name(workshop), _facts(workshop, space)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with storage_faults(opened.url), opened.alone(name), quietly():
-        study = _made(name, opened, [_DIRECTIONS[one] for one in section.objectives])
-        if not study.user_attrs and not study.get_trials(deepcopy=False):
+        directions = [_DIRECTIONS[one] for one in section.objectives]
+        study = _made(name, opened, directions)
+        # One that was made and not yet described, since its process died, is as good as none.
+        bare = not study.user_attrs and not study.get_trials(deepcopy=False)
+        if bare and study.directions == directions:
             study.set_metric_names(list(section.objectives))
             study.set_user_attr(FACTS, facts)
     _check(study, facts, opened)
@@ -58,7 +61,7 @@ def open_study(workshop: Workshop, space: Space, opened: Opened) -> Study:
     return study
 
 
-def _made(name: str, opened: Opened, directions: Sequence[Literal["maximize", "minimize"]]) -> Study:
+def _made(name: str, opened: Opened, directions: Sequence[StudyDirection]) -> Study:
     try:
         return optuna.create_study(storage=opened.storage, study_name=name, directions=directions)
     except DuplicatedStudyError:

@@ -6,18 +6,21 @@ What has to be trained is trained by the ordinary stages, so that a later run fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from adapterstilts import compose
 from adapterstilts.data.encoding.columns import Encoded, join
 from adapterstilts.errors import Fault, StageFailed, UsageError, suggest
-from adapterstilts.model.assembly import ADAPTER_FOLDER, Blueprint, assembled
+from adapterstilts.model.assembly import ADAPTER_FOLDER, Assembly, Blueprint, assembled
+from adapterstilts.model.backbone import Backbone
 from adapterstilts.recipe.plan import DataUse, Plan, Stage
 from adapterstilts.recipe.schema import TrainingFields
 from adapterstilts.recipe.space import Candidate, Settings
-from adapterstilts.runner.execute import Measuring, context_of
+from adapterstilts.runner.execute import Measuring, context_of, open_executor
+from adapterstilts.runner.executor import Executor
 from adapterstilts.runner.missing import missing_stages
 from adapterstilts.runner.prepare import Prepared
 from adapterstilts.runner.reporter import Reporter
@@ -25,9 +28,11 @@ from adapterstilts.runner.walk import walk
 from adapterstilts.search.features import Answers, answers_of, sample, states
 from adapterstilts.search.selectors import Floats, centroid_similarity, logme, neighbours
 from adapterstilts.search.work import Work, Workshop, part_of, source_score
-from adapterstilts.specs import BACKBONE, TrainAdapter
+from adapterstilts.specs import BACKBONE, Numerics, TrainAdapter
+from adapterstilts.stages.computing import computing
 from adapterstilts.stages.context import Context
 from adapterstilts.stages.inference import settings_of
+from adapterstilts.stages.retrieval import Placed
 
 _STEPS = 50
 _INPUT = "x0"
@@ -68,8 +73,10 @@ def rank_adapters(
     targets = [number for number, one in enumerate(prepared.recipe.targets) if one.setting != "untrained"]
     if not targets:
         raise UsageError(Fault(str(prepared.recipe.path), "no target trains, so that nothing can be ranked"))
-    rankings = [Ranking(Workshop(prepared, number), context, reporter) for number in targets]
-    return {one.workshop.target.name: {name: dict(one.by(name)) for name in names} for one in rankings}
+    measuring = Measuring(reporter, prepared)
+    with closing(open_executor(prepared, (), context)) as executor:
+        rankings = [Ranking(Workshop(prepared, number), context, measuring, executor) for number in targets]
+        return {one.workshop.target.name: {name: dict(one.by(name)) for name in names} for one in rankings}
 
 
 @dataclass
@@ -80,11 +87,13 @@ class Ranking:
         workshop: plans of the target.
         context: what stages share in this process.
         reporter: told of the stages that train what is missing.
+        executor: runs these stages; in this process by default.
     """
 
     workshop: Workshop
     context: Context
     reporter: Reporter
+    executor: Executor | None = None
 
     def by(self, selector: str) -> Scores:
         """Return how promising each adapter of the pool looks to a selector.
@@ -208,27 +217,42 @@ class Ranking:
         self._run(plan, [stage.inputs[BACKBONE]] if BACKBONE in stage.inputs else [])
         encoded = self._encoded(stage)
         backbone = self.context.backbone(spec.backbone, stage.inputs)
-        with assembled(backbone, Blueprint("stack()")) as assembly:
-            return states(assembly, encoded, sample(len(encoded)), spec.numerics, tokens=False)
+        with self._reading(backbone, Blueprint("stack()"), stage, spec.numerics) as (assembly, placed):
+            units = sample(len(encoded))
+            return states(assembly, encoded, units, spec.numerics, tokens=False, placed=placed)
 
     def _features(self, name: str) -> Floats:
         """Return the states of the target's examples through an adapter, those with an answer."""
-        stage = self._adapter(name)
-        self._run(self._work(name).plan, [stage.key])
-        spec = self._stage.spec
+        stage, work, answers = self._adapter(name), self._work(name), self._answers
+        self._run(work.plan, [stage.key])
+        # The path of training on top of this adapter: the engine computes it there if it can compute it alone.
+        spec = work.plan.stages[work.trained[0]].spec
         assert isinstance(spec, TrainAdapter)
         backbone = self.context.backbone(spec.backbone, self._stage.inputs)
-        folder = self.context.artifact(stage.key).path / ADAPTER_FOLDER
-        answers = self._answers
-        with assembled(backbone, Blueprint(_INPUT, {_INPUT: folder})) as assembly:
-            found = states(assembly, answers.encoded, answers.units, spec.numerics, tokens=answers.tokens)
+        blueprint = Blueprint(_INPUT, {_INPUT: self.context.artifact(stage.key).path / ADAPTER_FOLDER})
+        with self._reading(backbone, blueprint, self._stage, spec.numerics) as (assembly, placed):
+            found = states(
+                assembly, answers.encoded, answers.units, spec.numerics, tokens=answers.tokens, placed=placed
+            )
         return found[answers.kept]
+
+    @contextmanager
+    def _reading(
+        self, backbone: Backbone, blueprint: Blueprint, stage: Stage, numerics: Numerics
+    ) -> Iterator[tuple[Assembly, Placed]]:
+        """Yield what reads the data of a stage: an assembly, and where it is given the states of its lowest layers."""
+        keep = not any(use.confidential for use in stage.data)
+        with (
+            assembled(backbone, blueprint) as assembly,
+            computing(assembly, numerics, self.context) as work,
+        ):
+            yield work.assembly, lambda encoded: work.placed([encoded], keep=keep)
 
     def _run(self, plan: Plan, wanted: Iterable[str]) -> None:
         """Run what the store lacks of some stages and of all that they need."""
-        prepared, plan = self.workshop.prepared, part_of(plan, wanted)
-        missing = missing_stages(plan, prepared.store)
-        outcome = walk(plan, missing, self.context, Measuring(self.reporter, prepared))
+        plan = part_of(plan, wanted)
+        missing = missing_stages(plan, self.workshop.prepared.store)
+        outcome = walk(plan, missing, self.context, self.reporter, executor=self.executor)
         if outcome.errors:
             raise StageFailed(*(Fault("ranking", str(error)) for error in outcome.errors))
 

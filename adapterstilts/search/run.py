@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,11 @@ from adapterstilts import compose
 from adapterstilts.errors import Fault, StageFailed, UsageError
 from adapterstilts.recipe.build import make_plan
 from adapterstilts.recipe.space import Candidate, Settings, Space
-from adapterstilts.runner.execute import Measuring, Run, context_of, execute
+from adapterstilts.runner.execute import Measuring, Run, context_of, execute, open_executor
+from adapterstilts.runner.executor import Executor, Here, Shared
 from adapterstilts.runner.missing import missing_stages, release_all
 from adapterstilts.runner.prepare import Prepared
-from adapterstilts.runner.reporter import Reporter, Silent
+from adapterstilts.runner.reporter import OneByOne, Reporter, Silent
 from adapterstilts.search.budget import Budget
 from adapterstilts.search.compare import Found
 from adapterstilts.search.first import First
@@ -71,14 +72,23 @@ def run_studies(prepared: Prepared, storage: str | None = None, telling: Telling
     prepared = replace(prepared, options=replace(prepared.options, max_hours=None))
     alone = len(prepared.recipe.targets) == 1
     runs = []
-    with closing(open_storage(storage, prepared.store.root)) as opened:
+    with ExitStack() as stack:
+        opened = stack.enter_context(closing(open_storage(storage, prepared.store.root)))
+        executor = _shared(open_executor(prepared, telling.trackers, context))
+        if executor is not None:
+            stack.callback(executor.close)
         for number, target in enumerate(prepared.recipe.targets):
-            loop = search(prepared, number, opened, context, telling)
+            loop = search(prepared, number, opened, context, telling, executor)
             with storage_faults(opened.url):
                 loop.run()
             out = prepared.out if alone else prepared.out / target.name
             runs.append(_compared(loop, opened, out, telling))
     return runs
+
+
+def _shared(executor: Executor) -> Executor | None:
+    """Return what runs the stages of several trials at once; None where they run here, one after the other."""
+    return None if isinstance(executor, Here) else Shared(executor)
 
 
 def run_one_study(
@@ -98,7 +108,12 @@ def run_one_study(
 
 
 def search(
-    prepared: Prepared, number: int, opened: Opened, context: Context, telling: Telling = SILENT
+    prepared: Prepared,
+    number: int,
+    opened: Opened,
+    context: Context,
+    telling: Telling = SILENT,
+    executor: Executor | None = None,
 ) -> Loop:
     """Return the study of a target with all that runs its trials, none of them begun.
 
@@ -108,6 +123,7 @@ def search(
         opened: where the study is kept.
         context: what stages share in this process.
         telling: who is told.
+        executor: see `Objective`.
 
     Raises:
         UsageError: when the recipe has no study, or one of this name was made with something else.
@@ -118,10 +134,10 @@ def search(
         remedy = "add the section; `adapterstilts recipe show study` is an example"
         raise UsageError(Fault(str(prepared.recipe.path), "the recipe has no `search:`", remedy))
     study = open_study(workshop, space, opened)
-    reporter = Measuring(telling.stages, prepared)
+    reporter = OneByOne(Measuring(telling.stages, prepared))
     # The time limit of the options is part of the context's own question.
-    objective = Objective(space, workshop, context, context.stop, reporter, telling.trackers)
-    first = First(space, workshop, partial(_order, space, Ranking(workshop, context, reporter)))
+    objective = Objective(space, workshop, context, context.stop, reporter, executor)
+    first = First(space, workshop, partial(_order, space, Ranking(workshop, context, reporter, executor)))
     budget = Budget(space, space.section.objectives.index("score"), first)
     return Loop(study, opened, budget, objective, telling.trials, context.stop)
 
@@ -150,7 +166,14 @@ def _compared(loop: Loop, opened: Opened, out: Path, telling: Telling) -> Run:
     plan = make_plan(recipe, prepared.surroundings)
     missing = missing_stages(plan, prepared.store, prepared.options.force)
     compared = replace(prepared, recipe=recipe, plan=plan, missing=missing, out=out)
-    return execute(compared, telling.stages, trackers=telling.trackers, stop=loop.stop, study=facts)
+    return execute(
+        compared,
+        telling.stages,
+        trackers=telling.trackers,
+        stop=loop.stop,
+        executor=loop.objective.executor,
+        study=facts,
+    )
 
 
 def _all_failed(loop: Loop) -> list[Fault]:

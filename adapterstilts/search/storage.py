@@ -8,6 +8,9 @@ heartbeats that trials are alive, and a trial without them is put into the queue
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import re
 import threading
 import time
 import warnings
@@ -15,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
@@ -38,6 +42,7 @@ _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgres": "postgresql+psycopg",
     "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
 }
 _HEARTBEAT_SECONDS = 30
 _GRACE_SECONDS = 120
@@ -141,11 +146,15 @@ def open_storage(url: str | None, root: Path) -> Opened:
         for prefix, make in _FILES.items():
             if url.startswith(prefix):
                 path = Path(url.removeprefix(prefix))
-                locks = path.with_name(f"{path.name}.locks")
+                locks = _locks_beside(path)
                 # Two processes that make the same tables would each meet the other's.
                 with _alone(locks, "open"):
                     return Opened(url, make(path), locks, locks)
         return Opened(_shown(url), _database(url), None, root / "locks" / "studies")
+
+
+def _locks_beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.locks")
 
 
 @contextmanager
@@ -155,8 +164,32 @@ def _alone(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
+class _Journal(JournalFileBackend):
+    """Optuna's file, which goes on after a line that a full disk or a killed process has left torn."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path = path
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append lines. Optuna reads past a torn last line, but never past one that others follow."""
+        with _alone(_locks_beside(self._path), "append"):
+            self._cut()
+            super().append_logs(logs)
+
+    def _cut(self) -> None:
+        """Let a torn last line go; whoever wrote it did not go on from it."""
+        with self._path.open("rb+") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+
+
 def _journal(path: Path) -> BaseStorage:
-    return JournalStorage(JournalFileBackend(str(path)))
+    return JournalStorage(_Journal(path))
 
 
 def _sqlite(path: Path) -> BaseStorage:
@@ -194,18 +227,18 @@ def _driven(url: str) -> str:
     """Return a database's URL with the driver that our extra installs, where it names none."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+        known = parsed.get_backend_name() in _DRIVERS
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        known = False
+    if not known:
         remedy = "write sqlite:///FILE, journal:FILE, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
-        raise UsageError(Fault("--storage", f"{url!r} is no storage", remedy)) from error
+        raise UsageError(Fault("--storage", f"{_shown(url)!r} is no storage", remedy))
     named = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
     return named.render_as_string(hide_password=False)
 
 
 def _shown(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return url
+    return re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", url)
 
 
 @contextmanager
@@ -213,6 +246,11 @@ def storage_faults(url: str) -> Iterator[None]:
     """Turn the errors of a storage, whose URL without a password is given, into a `StoreError`."""
     try:
         yield
+    except json.JSONDecodeError as error:
+        remedy = "name another --storage; what was trained is in the store"
+        raise StoreError(
+            Fault(url, f"a line of it is not one of a journal: {error.doc[:40]!r}", remedy)
+        ) from error
     except (StorageInternalError, SQLAlchemyError, OSError) as error:
         remedy = "see that it can be reached and has room; what was done is kept"
         raise StoreError(Fault(url, f"the study's storage failed: {_first_line(error)}", remedy)) from error

@@ -17,10 +17,10 @@ from adapterstilts.recipe.targets import Target, on_validation
 from adapterstilts.recipe.variants import arrange, for_target
 from adapterstilts.runner.costs import Costs
 from adapterstilts.runner.prepare import Prepared
-from adapterstilts.search.watch import VALIDATION
 from adapterstilts.store.digest import digest
 from adapterstilts.store.store import Store
 from adapterstilts.tasks.spec import TaskSpec
+from adapterstilts.training.tracking import VALIDATION
 
 
 @dataclass(frozen=True)

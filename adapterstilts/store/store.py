@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterstilts import killpoints
-from adapterstilts.errors import Fault, StoreError, UsageError
+from adapterstilts.errors import AdapterStiltsError, Fault, StoreError, UsageError
 from adapterstilts.files import replace_text
 from adapterstilts.store.digest import digest, digest_file, is_secret, new_secret, sealed
 from adapterstilts.store.lease import Lease, Leases
@@ -431,11 +431,21 @@ def _full_disk(where: Path) -> Iterator[None]:
     """Turn only "no room" into a `StoreError`: a stage's other errors are about something else."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+    except AdapterStiltsError:
+        raise
+    except Exception as error:
+        if not _says_full(error):
             raise
         remedy = "free some space, or give another folder with --store; what was done is kept"
-        raise StoreError(Fault(str(where), f"{error.strerror}", remedy)) from error
+        what = getattr(error, "strerror", None) or os.strerror(errno.ENOSPC)
+        raise StoreError(Fault(str(where), what, remedy)) from error
+
+
+def _says_full(error: Exception) -> bool:
+    """Whether an error is that of a full disk; safetensors has its own, which has no number."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    return os.strerror(errno.ENOSPC) in str(error)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from adapterstilts.errors import EnvironmentFault, Fault
 
 TENSORBOARD_FOLDER = "tensorboard"
 """Below a run's results."""
+VALIDATION = "validation"
+"""What a score on validation data is called, where training logs it and where its results tell the best one."""
 
 
 class Tracker(Protocol):

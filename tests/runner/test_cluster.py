@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+from servers import needs_ray, node_of
 
 from adapterstilts.backbones import KNOWN
 from adapterstilts.errors import EnvironmentFault, Interrupted, StageFailed
@@ -27,36 +25,11 @@ from adapterstilts.store.store import Store
 from .examples import stage
 from .examples import write_recipe as write_plain
 
-needs_ray = pytest.mark.skipif(
-    find_spec("ray") is None, reason="ray is not installed; pip install 'adapterstilts[ray]'"
-)
 distributed = pytest.mark.distributed
 # Ray warns of what other versions of it will do.
 quiet = pytest.mark.filterwarnings("ignore")
 
-MEMORY = 80 * 1024 * 1024
 FIRST = "target/topics/target@0"
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head that computes nothing, and two nodes with one CPU each."""
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_health_check_period_ms", "500")
-    import ray
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False},
-    )
-    made.nodes_beside = [made.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
-    ray.init(address=made.address, log_to_driver=False)
-    try:
-        yield made
-    finally:
-        ray.shutdown()
-        made.shutdown()
 
 
 def run(
@@ -139,19 +112,6 @@ def nodes() -> list[Any]:
     return found
 
 
-def node_of(cluster: Any, store: Store, key: str) -> Any:
-    """Return the node on which a stage runs."""
-    import psutil
-
-    newest = max((store.root / "leases" / key).iterdir(), key=lambda path: path.name)
-    pid = int(json.loads(newest.read_text(encoding="utf-8"))["pid"])
-    raylets = {process.pid for process in psutil.Process(pid).parents()}
-    for node in cluster.nodes_beside:
-        if any(info.process.pid in raylets for infos in node.all_processes.values() for info in infos):
-            return node
-    raise AssertionError("no node has the process")
-
-
 @needs_ray
 @distributed
 @quiet
@@ -185,12 +145,12 @@ def test_a_stage_that_kills_its_process_fails_alone(
     monkeypatch.setattr(cluster_module, "_RETRIES", 1)
     real = cluster_module._perform
 
-    def deadly(data: bytes, work: bytes, board: Any) -> bytes:
+    def deadly(data: bytes, work: bytes, board: Any, number: int) -> bytes:
         import pickle
 
         if pickle.loads(work).stage.name == "target/topics/target@0":
             os._exit(9)
-        return real(data, work, board)
+        return real(data, work, board, number)
 
     monkeypatch.setattr(cluster_module, "_perform", deadly)
     listener = tiny.Listener()

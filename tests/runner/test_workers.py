@@ -9,14 +9,17 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import studies
 import tiny
 import torch
 
@@ -204,6 +207,44 @@ def test_a_request_to_stop_reaches_all(recipe: Path, tmp_path: Path, workers: Wo
     assert all(Store(tmp_path).ended(key) is not None for key in prepared.plan.stages)
 
 
+@pytest.mark.distributed
+def test_a_walk_that_stops_leaves_its_neighbour_alone(recipe: Path, tmp_path: Path, workers: Workers) -> None:
+    """As a trial that is pruned, whose neighbours go on."""
+    options = Options(store=tmp_path, threads=1, checkpoint_seconds=9999)
+    long = prepare(str(recipe), {"methods": ["target"], "training.default.steps": 3000}, options)
+    methods = {"methods": ["stack(reply, target)"], "report.baseline": "stack(reply, target)"}
+    short = prepare(str(recipe), methods, options)
+    asked = threading.Event()
+
+    class Stopper(tiny.Listener):
+        def stage_started(self, stage: Any, number: int, count: int) -> None:
+            asked.set()
+
+    listener = tiny.Listener()
+    with ThreadPoolExecutor(1) as threads:
+        stopped = threads.submit(run, long, workers, tiny.Listener(), asked.is_set)
+        assert run(short, workers, Stopper()).errors == []
+        with pytest.raises(Interrupted):
+            stopped.result()
+    # The process that was asked to stop is as good as before.
+    assert run(prepared_of(recipe, tmp_path), workers, listener).errors == []
+
+
+def test_scores_come_from_the_workers(backbone_folder: Path, tmp_path: Path) -> None:
+    prepared = prepared_of(studies.write_recipe(tmp_path, backbone_folder), tmp_path / "store")
+    heard: list[tuple[str, int]] = []
+    with closing(Workers(Site.of(prepared), 2)) as workers:
+        walk(
+            prepared.plan,
+            prepared.missing,
+            Site.of(prepared).open(lambda: False),
+            tiny.Listener(),
+            executor=workers,
+            on_score=lambda stage, step, score: heard.append((stage.name, step)),
+        )
+    assert heard == [(FIRST, 2), (FIRST, 4)]
+
+
 # ---- signals
 
 
@@ -301,9 +342,9 @@ def test_one_executor_serves_several_runs(recipe: Path, tmp_path: Path) -> None:
     with closing(open_executor(prepared[0])) as executor:
         real = executor.start
 
-        def start(work: Any, on_step: Any) -> Any:
+        def start(work: Any, follower: Any) -> Any:
             started.append(work.stage.name)
-            return real(work, on_step)
+            return real(work, follower)
 
         executor.start = start  # type: ignore[method-assign]
         trained = [execute(one, executor=executor).trained for one in prepared]

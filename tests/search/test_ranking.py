@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,11 @@ import studies
 import tiny
 
 from adapterstilts.errors import UsageError
+from adapterstilts.runner.execute import context_of
 from adapterstilts.runner.prepare import Options, Prepared, prepare
-from adapterstilts.search.ranking import rank_adapters, selectors
+from adapterstilts.runner.reporter import Silent
+from adapterstilts.search.ranking import Ranking, rank_adapters, selectors
+from adapterstilts.search.work import Workshop
 
 EVERY = ("similarity", "logme", "neighbours", "few_step", "size")
 
@@ -33,6 +37,21 @@ def test_every_selector_ranks_every_adapter(backbone_folder: Path, tmp_path: Pat
     again = tiny.Listener()
     assert rank_adapters(prepared, selectors(EVERY), again) == scores
     assert set(again.ended.values()) == {"cached"}
+
+
+def test_the_engine_ranks_as_the_library_does(backbone_folder: Path, tmp_path: Path) -> None:
+    recipe = studies.write_recipe(tmp_path, backbone_folder, trials=2)
+    scores: dict[str, dict[str, Mapping[str, float]]] = {}
+    for path in ("auto", "library"):
+        options = Options(store=tmp_path / path, threads=1)
+        prepared = prepare(str(recipe), {"training.default.path": path}, options)
+        ranking = Ranking(Workshop(prepared, 0), context_of(prepared, (), lambda: False), Silent())
+        scores[path] = {name: ranking.by(name) for name in ("logme", "similarity")}
+        assert bool(ranking.context._encoders) == (path == "auto")
+    for name, expected in scores["library"].items():
+        assert scores["auto"][name] == pytest.approx(expected, abs=1e-3)
+        order = sorted(expected, key=lambda one: expected[one])
+        assert sorted(expected, key=lambda one: scores["auto"][name][one]) == order
 
 
 def test_what_is_ranked_is_what_a_study_goes_on_with(backbone_folder: Path, tmp_path: Path) -> None:

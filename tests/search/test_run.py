@@ -191,6 +191,10 @@ def test_a_study_that_no_recipe_made_is_refused(done: Searched, tmp_path: Path) 
     foreign.set_user_attr("mine", 1)
     with pytest.raises(UsageError, match="was not made by a recipe"):
         run_studies(done.prepared, url)
+    bare = f"sqlite:///{tmp_path / 'bare.db'}"
+    optuna.create_study(storage=bare, study_name="tiny", direction="minimize")
+    with pytest.raises(UsageError, match="was not made by a recipe"):
+        run_studies(done.prepared, bare)
 
 
 def test_python_runs_and_opens_studies(done: Searched) -> None:

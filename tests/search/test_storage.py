@@ -27,7 +27,9 @@ def test_studies_lie_in_the_store_unless_a_url_says_where(tmp_path: Path) -> Non
     ("url", "kind", "words"),
     [
         ("somewhere", UsageError, "'somewhere' is no storage"),
-        ("orakel://host/name", UsageError, "use SQLite, PostgreSQL or MySQL"),
+        ("sqlite://", UsageError, "'sqlite://' is no storage"),
+        ("orakel://me:secret@host/name", UsageError, "is no storage; write sqlite:///FILE"),
+        ("postgresql://me:secret@127.0.0.1:port/none", UsageError, "is no storage"),
         ("postgresql://me:secret@127.0.0.1:9/none", StoreError, "the study's storage failed"),
         ("mysql://me:secret@127.0.0.1:9/none", StoreError, "the study's storage failed"),
     ],
@@ -50,6 +52,24 @@ def test_a_file_that_is_no_database_is_a_fault_of_the_storage(tmp_path: Path) ->
     (tmp_path / "studies.db").write_text("this is prose", encoding="utf-8")
     with pytest.raises(StoreError, match="file is not a database"):
         open_storage(None, tmp_path)
+
+
+def test_a_file_that_is_no_journal_is_a_fault_of_the_storage(tmp_path: Path) -> None:
+    (tmp_path / "prose").write_text("this is prose\nand more of it\n", encoding="utf-8")
+    with pytest.raises(StoreError, match="a line of it is not one of a journal: 'this is prose"):
+        open_storage(f"journal:{tmp_path / 'prose'}", tmp_path)
+
+
+def test_a_journal_goes_on_after_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    study = optuna.create_study(storage=open_storage(f"journal:{path}", tmp_path).storage, study_name="torn")
+    study.tell(study.ask(), 1.0)
+    with path.open("ab") as file:
+        file.write(b'{"op_code":4,"trial_')
+    again = find_study("torn", open_storage(f"journal:{path}", tmp_path))
+    again.tell(again.ask(), 2.0)
+    late = find_study("torn", open_storage(f"journal:{path}", tmp_path))
+    assert [trial.value for trial in late.trials] == [1.0, 2.0]
 
 
 def test_a_full_disk_ends_the_study_and_loses_nothing(tmp_path: Path) -> None:

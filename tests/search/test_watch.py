@@ -59,7 +59,7 @@ def watched(
 ) -> Watch:
     from adapterstilts.runner.reporter import Silent
 
-    return Watch(trial, {"a", "b"}, 2, store, Silent(), reported or {}, prunes=prunes)
+    return Watch(trial, ("a", "b"), 2, store, Silent(), reported or {}, prunes=prunes)
 
 
 def train(watch: Watch, key: str, *scores: float) -> None:
@@ -67,7 +67,7 @@ def train(watch: Watch, key: str, *scores: float) -> None:
     watch.stage_started(stage(key), 1, 2)
     for number, score in enumerate(scores, 1):
         watch.step(stage(key), 5 * number, 10, 0.0, 0.0)
-        watch.log(5 * number, {"validation": score})
+        watch.score(stage(key), 5 * number, score)
 
 
 def test_a_score_is_the_mean_over_stages_of_the_best_so_far(tmp_path: Path) -> None:
@@ -81,11 +81,25 @@ def test_a_score_is_the_mean_over_stages_of_the_best_so_far(tmp_path: Path) -> N
     assert not watch.pruned
 
 
+def test_stages_side_by_side_tell_what_they_would_one_after_the_other(tmp_path: Path) -> None:
+    trial, store = Trial(), Store(tmp_path, a=[0.6, 0.4], b=[0.2, 0.8])
+    watch = watched(trial, store)
+    train(watch, "b", 0.2, 0.8)
+    watch.stage_ended(stage("b"), "done", 1.0, {}, "")
+    assert not watch.pruned
+    assert trial.told == {}
+    train(watch, "a", 0.6)
+    assert not watch.pruned
+    assert trial.told == pytest.approx({1: 0.6})
+    watch.stage_ended(stage("a"), "done", 1.0, {}, "")
+    assert trial.told == pytest.approx({1: 0.6, 2: 0.6, 3: 0.4, 4: 0.7})
+    assert list(trial.told) == [1, 2, 3, 4]
+
+
 def test_stages_that_do_not_count_tell_nothing(tmp_path: Path) -> None:
     trial = Trial(below=1.0)
     watch = watched(trial, Store(tmp_path))
     train(watch, "intermediate", 0.1, 0.1)
-    watch.log(5, {"loss": 1.0})
     watch.stage_ended(stage("intermediate"), "done", 1.0, {}, "")
     assert trial.told == {}
     assert not watch.pruned

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import fsspec
@@ -133,48 +126,6 @@ def test_a_url_that_means_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
     with pytest.raises(EnvironmentFault, match=r"s3://b: Install s3fs .*; install the package .*\[s3\]"):
         MirroredStore(tmp_path, "s3://b")
-
-
-# ---- an S3 server on this machine
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket of a local S3 server."""
-    for package in ("s3fs", "moto", "flask"):
-        if find_spec(package) is None:
-            pytest.skip(f"{package} is not installed; pip install 'adapterstilts[distributed]'")
-    port = 5500 + os.getpid() % 400
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "moto.server", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        try:
-            endpoint = f"http://127.0.0.1:{port}"
-            wait_for(endpoint)
-            for name, value in (
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-                ("AWS_DEFAULT_REGION", "us-east-1"),
-                ("AWS_ENDPOINT_URL", endpoint),
-            ):
-                monkeypatch.setenv(name, value)
-            fsspec.filesystem("s3", skip_instance_cache=True).mkdir("studies")
-            yield "s3://studies/one"
-        finally:
-            server.kill()
-
-
-def wait_for(endpoint: str) -> None:
-    until = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(f"{endpoint}/moto-api/", timeout=1):
-                return
-        except OSError:
-            assert time.monotonic() < until
-            time.sleep(0.2)
 
 
 @pytest.mark.distributed

@@ -414,6 +414,15 @@ def test_a_full_disk_is_a_store_error(store: Store, code: int) -> None:
     assert store.find(KEY) is None
 
 
+def test_a_full_disk_that_a_library_tells_in_its_own_way_is_one(store: Store) -> None:
+    class SafetensorError(Exception):
+        """As the library has it, without a number."""
+
+    text = "Error while serializing: I/O error: No space left on device (os error 28)"
+    with pytest.raises(StoreError, match="No space left on device; free some"), store.workspace(KEY):
+        raise SafetensorError(text)
+
+
 def test_other_errors_of_a_stage_stay_what_they_are(store: Store) -> None:
     with pytest.raises(FileNotFoundError), store.workspace(KEY):
         write_on_a_full_disk(errno.ENOENT)
