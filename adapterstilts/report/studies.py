@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adapterstilts.errors import DataError, Fault
 from adapterstilts.files import replace_text
+from adapterstilts.report.display import seconds_text
 
 STUDY_FILE = "study.json"
 
@@ -52,6 +53,25 @@ class Regret:
 
 
 @dataclass(frozen=True)
+class Spending:
+    """What was trained for the trials of a study, where equal work is done once, and what each from nothing would take.
+
+    Attributes:
+        trials: complete ones.
+        models: adapters, fusions and whole models that were trained for them.
+        seconds: of their training.
+        models_alone: that the trials would train, each from nothing.
+        seconds_alone: of that training, as long as it took here.
+    """
+
+    trials: int
+    models: int
+    seconds: float
+    models_alone: int
+    seconds_alone: float
+
+
+@dataclass(frozen=True)
 class StudyFacts:
     """A study as the report tells it.
 
@@ -67,6 +87,7 @@ class StudyFacts:
         tuned: method -> on how many trials its settings were chosen, as text.
         regret: of selecting on the source's data; None without target validation data.
         front: of several objectives: the trials that no other is better than in all of them.
+        spending: of its trials; None where the store no longer holds what they trained.
     """
 
     name: str
@@ -80,6 +101,7 @@ class StudyFacts:
     tuned: Mapping[str, str]
     regret: Regret | None
     front: tuple[Choice, ...]
+    spending: Spending | None = None
 
 
 def write_study(folder: Path, study: StudyFacts | None) -> None:
@@ -108,6 +130,7 @@ def read_study(folder: Path) -> StudyFacts | None:
                 "single": Choice(**data["single"]) if data["single"] else None,
                 "regret": Regret(**data["regret"]) if data["regret"] else None,
                 "front": tuple(Choice(**one) for one in data["front"]),
+                "spending": Spending(**data["spending"]) if data.get("spending") else None,
             }
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -128,6 +151,8 @@ def study_lines(study: StudyFacts) -> list[str]:
         lines.append(f"Best single adapter: {_told(study.single)}.")
     if study.regret is not None:
         lines.append(_regret_line(study.regret))
+    if study.spending is not None:
+        lines.append(_spending_line(study.spending))
     if study.front:
         lines.append("No trial is better in all objectives than: " + "; ".join(map(_told, study.front)) + ".")
     return lines
@@ -139,6 +164,14 @@ def _told(choice: Choice) -> str:
     costs += [f"{choice.disk:,.0f} bytes"] if choice.disk is not None else []
     settings = f", {choice.settings}" if choice.settings else ""
     return f"{choice.method}{settings} (trial {choice.trial}: {', '.join(costs)})"
+
+
+def _spending_line(spending: Spending) -> str:
+    return (
+        f"Training for the {spending.trials} complete trials: {spending.models} models in "
+        f"{seconds_text(spending.seconds)}; each trial from nothing: {spending.models_alone} models in "
+        f"{seconds_text(spending.seconds_alone)}."
+    )
 
 
 def _regret_line(regret: Regret) -> str:

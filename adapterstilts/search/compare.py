@@ -16,6 +16,7 @@ from adapterstilts.report.studies import Choice, Regret, StudyFacts
 from adapterstilts.runner.terms import UNTUNED
 from adapterstilts.search.budget import Budget
 from adapterstilts.search.records import Tried, best
+from adapterstilts.search.spending import spending
 from adapterstilts.search.work import Workshop
 
 _TUNED_ON_TARGET: Setting = "target_validation"
@@ -117,6 +118,7 @@ class Found:
             tuned=self._tuned(winner),
             regret=regret(self.trials, self.score, section.select_on),
             front=tuple(map(self.choice, front(self.trials, self._signs()))),
+            spending=spending(self.trials, self.workshop.prepared.store),
         )
 
     def choice(self, trial: Tried) -> Choice:

@@ -43,6 +43,7 @@ class Tried:
         error: what it failed with.
         same_as: number of the trial that did the same work before; None for a trial of its own.
         seconds: from its start to its end; None while it goes on.
+        trained: keys of the models that its values are of; empty until it is planned.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Tried:
     error: str
     same_as: int | None
     seconds: float | None
+    trained: tuple[str, ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -93,6 +95,7 @@ def _tried(trial: FrozenTrial) -> Tried:
         error=notes.get(ERROR, ""),
         same_as=notes.get(SAME_AS),
         seconds=None if duration is None else duration.total_seconds(),
+        trained=tuple(notes.get(STAGES, ())),
     )
 
 

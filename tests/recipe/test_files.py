@@ -11,7 +11,7 @@ from adapterstilts.recipe.files import find, shipped
 
 
 def test_shipped_recipes_are_found_by_name() -> None:
-    assert {"quickstart", "cross-domain"} <= set(shipped())
+    assert {"quickstart", "cross-domain", "study", "tweet-study"} <= set(shipped())
     for name, path in shipped().items():
         assert find(name) == path
         assert path.stem == name

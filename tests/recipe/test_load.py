@@ -11,6 +11,7 @@ from adapterstilts.errors import RecipeError
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.files import shipped
 from adapterstilts.recipe.load import dotted, load
+from adapterstilts.recipe.targets import on_validation
 from adapterstilts.tasks.spec import FileSource
 
 from .examples import TASKS, recipe_data, write
@@ -107,6 +108,20 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_shipped_recipes_load(name: str) -> None:
     assert load(name).file.name == name
+
+
+def test_the_study_of_tweets_reads_files_and_can_tell_what_selecting_on_english_costs() -> None:
+    recipe = load("tweet-study")
+    splits = [
+        split for task in recipe.tasks.values() for own in task.splits.values() for split in own.values()
+    ]
+    assert all(isinstance(split.source, FileSource) for split in splits)
+    (target,), space = recipe.targets, recipe.space
+    held_out = on_validation(target, recipe.tasks[target.task])
+    assert held_out is not None and held_out.languages == target.languages
+    assert space is not None and space.section.select_on == "validation"
+    # The domain's own adapter is a rival, not a part of what is searched.
+    assert not {section.name for section in recipe.file.domain} & {*space.pool}
 
 
 # ---- faults of shape

@@ -133,6 +133,18 @@ def test_the_report_tells_of_the_study(done: Searched) -> None:
     assert "| `target` | tuned: " in text
 
 
+def test_the_report_tells_what_sharing_saves(done: Searched) -> None:
+    facts = read_study(done.run.out)
+    assert facts is not None and facts.spending is not None
+    kinds = ("train_adapter", "train_fusion", "full_finetune")
+    records = [one.record for one in done.prepared.store.artifacts()]
+    made = [one for one in records if one.kind in kinds and one.name.endswith("@1000")]
+    assert facts.spending.models == len(made)
+    assert facts.spending.seconds == pytest.approx(sum(one.results["seconds"] for one in made))
+    assert facts.spending.models_alone > facts.spending.models
+    assert facts.spending.seconds_alone > facts.spending.seconds > 0
+
+
 def test_the_comparison_can_be_run_again_from_its_own_file(done: Searched) -> None:
     again = prepare(str(done.run.out / "recipe.resolved.yaml"), options=done.options)
     assert again.recipe.space is None
