@@ -55,6 +55,25 @@ def by_length(encoded: Encoded, tokens_per_batch: int) -> list[list[int]]:
     return pack(encoded, order, tokens_per_batch)
 
 
+def shared_out(encoded: Encoded, positions: Sequence[int], shares: int) -> list[list[int]]:
+    """Return places in a batch by who computes them: the longest unit first, to whoever has least (Graham 1969).
+
+    Args:
+        encoded: what the positions mean.
+        positions: units of the batch.
+        shares: how many compute it; with fewer units than that, some have none.
+    """
+    bounds = encoded.bounds[encoded.firsts]
+    tokens = [int(bounds[position + 1] - bounds[position]) for position in positions]
+    own: list[list[int]] = [[] for _ in range(shares)]
+    load = [0] * shares
+    for place in sorted(range(len(positions)), key=lambda place: -tokens[place]):
+        least = load.index(min(load))
+        own[least].append(place)
+        load[least] += tokens[place]
+    return [sorted(places) for places in own]
+
+
 class Step(NamedTuple):
     """What one batch holds; an optimiser step sees one of them, or several.
 

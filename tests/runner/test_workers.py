@@ -289,7 +289,7 @@ def test_each_worker_has_a_device(recipe: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
     site = dataclasses.replace(Site.of(prepared_of(recipe, tmp_path)), device="cuda")
     with closing(Workers(site, 3)) as workers:
-        assert [worker.device for worker in workers._all] == ["2", "5", "2"]
+        assert [worker.devices for worker in workers._all] == [("2",), ("5",), ("2",)]
 
 
 def test_one_executor_serves_several_runs(recipe: Path, tmp_path: Path) -> None:
