@@ -111,7 +111,7 @@ class _Group(Team):
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         with _noticing():
             dist.all_reduce(flat, group=self._gradients)
-        for parameter, gradient in zip(used, flat.split([p.numel() for p in used]), strict=True):
+        for parameter, gradient in zip(used, torch.split(flat, [p.numel() for p in used]), strict=True):
             parameter.grad = gradient.view_as(parameter)
 
     def first(self, ask: Callable[[], Sequence[float]]) -> list[float]:
@@ -161,7 +161,7 @@ def joined(meeting: Path, rank: int, size: int, device: torch.device) -> Iterato
     """
     _stay_on_this_machine()
     with _noticing():
-        store = dist.FileStore(str(meeting), size)
+        store = dist.FileStore(str(meeting), size)  # type: ignore[attr-defined]
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_PATIENCE)
     try:
         gradients = None
