@@ -96,9 +96,8 @@ def workers(recipe: Path, folder: Path) -> Iterator[Workers]:
         site = Site.of(prepare(str(recipe), options=options(folder, checkpoint_seconds=0.0)))
     with closing(Workers(site, 1)) as started:
         yield started
-        leader = psutil.Process(started._all[0].process.pid)
+        leader = leader_of(started)
         family = [leader, *leader.children(recursive=True)]
-        assert len(family) > 2
     _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
 
@@ -190,13 +189,17 @@ def test_two_processes_tag_and_find_spans_as_one_does(still: Path, tmp_path: Pat
         prepared = prepare(str(recipe), given, options(tmp_path / name, device))
         with closing(Workers(Site.of(prepared), 1)) as workers:
             assert run(prepared, workers, tiny.Listener()).errors == []
+            others = others_of(workers)
+        assert len(others) == (device == "cpu:0,1")
+        _, alive = psutil.wait_procs(others, timeout=60)
+        assert not alive
     one, two = by_name(tmp_path / "one"), by_name(tmp_path / "two")
     assert len(trained(one)) == 2
     for name, artifact in trained(one).items():
         assert_near(artifact, two[name])
 
 
-# ---- stopped, killed
+# ---- again to the bit
 
 
 @distributed
@@ -217,19 +220,6 @@ def test_a_killed_leader_takes_the_others_along_and_its_stage_goes_on_to_the_sam
     assert run(prepare(str(recipe), options=again), workers, listener).errors == []
     assert listener.first[FIRST] >= 3
     assert tiny.digests(Store(folder / "store")) == unbroken
-
-
-@distributed
-def test_a_stop_is_heard_by_all(recipe: Path, folder: Path, workers: Workers) -> None:
-    asked: list[bool] = []
-    long = prepare(str(recipe), {"training.default.steps": 3000}, options(folder))
-    with pytest.raises(Interrupted, match="of 3000: stopped on request"):
-        run(long, workers, Meddler(lambda: asked.append(True)), stop=lambda: bool(asked))
-    (key,) = [key for key, stage in long.plan.stages.items() if stage.name == FIRST]
-    state = torch.load(long.store.checkpoint(key) / "checkpoint.pt", weights_only=True)
-    assert 3 <= state["progress"]["step"] < 3000
-    assert len(state["generators"]) == 2
-    assert workers._all[0].process.is_alive()
 
 
 # ---- what fails
@@ -306,3 +296,19 @@ class _Tracker:
     def log(self, step: int, values: Any) -> None: ...
 
     def finish(self) -> None: ...
+
+
+# ---- stopped: the last that the shared processes are asked for
+
+
+@distributed
+def test_a_stop_is_heard_by_all(recipe: Path, folder: Path, workers: Workers) -> None:
+    asked: list[bool] = []
+    long = prepare(str(recipe), {"training.default.steps": 3000}, options(folder))
+    with pytest.raises(Interrupted, match="of 3000: stopped on request"):
+        run(long, workers, Meddler(lambda: asked.append(True)), stop=lambda: bool(asked))
+    (key,) = [key for key, stage in long.plan.stages.items() if stage.name == FIRST]
+    state = torch.load(long.store.checkpoint(key) / "checkpoint.pt", weights_only=True)
+    assert 3 <= state["progress"]["step"] < 3000
+    assert len(state["generators"]) == 2
+    assert workers._all[0].process.is_alive()
