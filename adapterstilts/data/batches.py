@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
+
 from adapterstilts.data.encoding.columns import Encoded
 from adapterstilts.store.digest import digest
 
@@ -63,8 +65,9 @@ def shared_out(encoded: Encoded, positions: Sequence[int], shares: int) -> list[
         positions: units of the batch.
         shares: how many compute it; with fewer units than that, some have none.
     """
-    bounds = encoded.bounds[encoded.firsts]
-    tokens = [int(bounds[position + 1] - bounds[position]) for position in positions]
+    units = np.asarray(positions, dtype=np.int64)
+    starts, ends = encoded.bounds[encoded.firsts[units]], encoded.bounds[encoded.firsts[units + 1]]
+    tokens: list[int] = (ends - starts).tolist()
     own: list[list[int]] = [[] for _ in range(shares)]
     load = [0] * shares
     for place in sorted(range(len(positions)), key=lambda place: -tokens[place]):

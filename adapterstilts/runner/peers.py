@@ -164,9 +164,11 @@ class _Peer:
     def end(self) -> None:
         if self.process is None:
             return
+        assert self.connection is not None
         self.process.kill()
         self.process.join()
-        self.process = None
+        self.connection.close()
+        self.process = self.connection = None
 
 
 # ---- in the process
