@@ -9,8 +9,10 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from adapterstilts.errors import EnvironmentFault, Fault, UsageError
@@ -41,6 +43,48 @@ def find_device(wanted: str = "auto") -> str:
             Fault("--device cuda", "no CUDA device is visible", "use --device cpu, or see `doctor`")
         )
     return "cuda" if visible and wanted != "cpu" else "cpu"
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What computes.
+
+    Attributes:
+        kind: ``cpu`` or ``cuda``.
+        names: of the devices, where they were named one by one: by them ``CUDA_VISIBLE_DEVICES`` chooses; on a CPU
+            they only say how many processes there are.
+    """
+
+    kind: str
+    names: tuple[str, ...] = ()
+
+
+def find_devices(wanted: str = "auto") -> Devices:
+    """Return what ``auto``, ``cpu``, ``cuda``, or a list as ``cuda:0,1`` or ``cpu:0,1`` means here.
+
+    Raises:
+        UsageError: for anything else, and for a device that is named twice.
+        EnvironmentFault: when CUDA is asked for and not all that was named is visible.
+    """
+    kind, colon, numbers = wanted.partition(":")
+    if not colon:
+        return Devices(find_device(wanted))
+    if kind not in ("cpu", "cuda") or not re.fullmatch(r"[0-9]+(,[0-9]+)*", numbers):
+        raise UsageError(Fault("--device", f"{wanted!r} names no devices", "write cuda:0,1 or cpu:0,1"))
+    find_device(kind)
+    names = numbers.split(",")
+    if len({int(name) for name in names}) < len(names):
+        raise UsageError(Fault("--device", f"{wanted!r} names a device twice", "name each of them once"))
+    return Devices(kind, tuple(names) if kind == "cpu" else _visible(wanted, [int(name) for name in names]))
+
+
+def _visible(wanted: str, numbers: list[int]) -> tuple[str, ...]:
+    there = cuda_devices()
+    absent = [str(number) for number in numbers if number >= len(there)]
+    if absent:
+        what = f"no CUDA device {', '.join(absent)}: {len(there)} visible, numbered from 0"
+        raise EnvironmentFault(Fault(f"--device {wanted}", what, "name others, or see CUDA_VISIBLE_DEVICES"))
+    return tuple(there[number] for number in numbers)
 
 
 def has_cuda() -> bool:

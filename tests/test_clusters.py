@@ -40,12 +40,13 @@ def recipe(backbone_folder: Path, tmp_path: Path) -> Path:
 
 
 def here(words: list[str], recipe: Path, folder: Path) -> list[str]:
-    """Return a command of the page with this test's recipe, folders and cores."""
+    """Return a command of the page with this test's recipe, folders, devices and cores."""
     places = {
         "study.yaml": str(recipe),
         "/shared/store": str(folder / "store"),
         "/shared/runs/study": str(folder / "out"),
         "s3://bucket/study": (folder / "bucket").as_uri(),
+        "cuda:0,1,2,3": "cpu:0,1,2,3",
         "8": "1",
         "4": "1",
     }
@@ -62,7 +63,7 @@ def test_a_script_is_one(script: str) -> None:
     assert all(re.fullmatch(r"--[a-z-]+(=\S+)?", setting) for setting in settings)
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["workers", "array", "ray", "mirror"])
+@pytest.mark.parametrize("block", BLOCKS, ids=["workers", "devices", "array", "ray", "mirror"])
 def test_every_command_of_the_page_can_be_meant(cli: Command, home: Path, recipe: Path, block: str) -> None:
     words = here(command_in(block), recipe, home)
     planned = cli("recipe", "plan", *words[2:])

@@ -28,6 +28,35 @@ def test_cuda_is_taken_where_it_is_unless_the_cpu_is_wanted(monkeypatch: pytest.
     assert [machine.find_device(wanted) for wanted in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
 
 
+def test_devices_can_be_named_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "has_cuda", lambda: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-ab,6")
+    assert machine.find_devices("cuda:2,1") == machine.Devices("cuda", ("6", "GPU-ab"))
+    assert machine.find_devices("cpu:0,1,2") == machine.Devices("cpu", ("0", "1", "2"))
+    assert machine.find_devices("auto") == machine.Devices("cuda")
+    with pytest.raises(EnvironmentFault, match="--device cuda:0,3,7: no CUDA device 3, 7: 3 visible"):
+        machine.find_devices("cuda:0,3,7")
+
+
+def test_named_gpus_have_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "has_cuda", lambda: False)
+    with pytest.raises(EnvironmentFault, match="--device cuda: no CUDA device is visible"):
+        machine.find_devices("cuda:0,1")
+
+
+@pytest.mark.parametrize(
+    "wanted", ["cuda:", "cuda:0,", "cuda:0-3", "cpu:a", "auto:0,1", "cuda:0, 1", "cuda:-1", "gpu"]
+)
+def test_a_list_of_devices_has_one_spelling(wanted: str) -> None:
+    with pytest.raises(UsageError, match=f"--device: '{wanted}'"):
+        machine.find_devices(wanted)
+
+
+def test_a_device_is_named_once() -> None:
+    with pytest.raises(UsageError, match="'cpu:1,01' names a device twice"):
+        machine.find_devices("cpu:1,01")
+
+
 def test_hidden_devices_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert not machine.has_cuda()

@@ -46,7 +46,12 @@ _RUN_OPTIONS = [
     ),
     click.option("--out", type=_PATH, help="Folder of results. [default: runs/RECIPE]"),
     data_option,
-    device_option,
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="auto, cpu or cuda; cuda:0,1 trains a stage on each of them at once.",
+    ),
     offline_option,
     click.option(
         "--limit", type=click.IntRange(1), help="At most so many examples a split; enters the keys."

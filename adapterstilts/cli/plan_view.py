@@ -27,7 +27,7 @@ def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
         reason = prepared.missing.get(key)
         state = "in the store" if reason is None else "to run" if stage.resolved else "unresolved"
         why = why_changed(stage, prepared.plan, before) if reason == ABSENT else reason or ""
-        cost = estimate(stage, throughput, prepared.device, prepared.roots, prepared.plan.stages)
+        cost = estimate(stage, throughput, prepared.computing, prepared.roots, prepared.plan.stages)
         row = {
             "name": stage.name,
             "kind": stage.spec.kind,

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
+
 from adapterstilts.data.encoding.columns import Encoded
 from adapterstilts.store.digest import digest
 
@@ -53,6 +55,26 @@ def by_length(encoded: Encoded, tokens_per_batch: int) -> list[list[int]]:
     lengths = encoded.longest
     order = sorted(range(len(encoded)), key=lambda position: (-lengths[position], position))
     return pack(encoded, order, tokens_per_batch)
+
+
+def shared_out(encoded: Encoded, positions: Sequence[int], shares: int) -> list[list[int]]:
+    """Return places in a batch by who computes them: the longest unit first, to whoever has least (Graham 1969).
+
+    Args:
+        encoded: what the positions mean.
+        positions: units of the batch.
+        shares: how many compute it; with fewer units than that, some have none.
+    """
+    units = np.asarray(positions, dtype=np.int64)
+    starts, ends = encoded.bounds[encoded.firsts[units]], encoded.bounds[encoded.firsts[units + 1]]
+    tokens: list[int] = (ends - starts).tolist()
+    own: list[list[int]] = [[] for _ in range(shares)]
+    load = [0] * shares
+    for place in sorted(range(len(positions)), key=lambda place: -tokens[place]):
+        least = load.index(min(load))
+        own[least].append(place)
+        load[least] += tokens[place]
+    return [sorted(places) for places in own]
 
 
 class Step(NamedTuple):

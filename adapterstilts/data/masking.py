@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 
+from adapterstilts.data.encoding.columns import IGNORED
 from adapterstilts.data.tensors import Batch
 
 _SHARE = 0.15
@@ -15,25 +15,15 @@ _MASKED, _RANDOM = 0.8, 0.1
 _SPECIALS = 4
 
 
-@dataclass(frozen=True)
-class Masked:
-    """A batch with hidden subwords.
-
-    Attributes:
-        input_ids: ``(sequences, length)`` as the model sees them.
-        chosen: ``(sequences, length)``, whether the subword has to be told.
-        answers: ``(chosen,)``, the subwords at these places.
-    """
-
-    input_ids: Tensor
-    chosen: Tensor
-    answers: Tensor
+TOLD = "told"
+"""The per-token column of what has to be told: the subword that is hidden, -100 where none is."""
 
 
-def mask(batch: Batch, mask_id: int, vocabulary: int, seed: int) -> Masked:
+def mask(batch: Batch, mask_id: int, vocabulary: int, seed: int) -> Batch:
     """Return a batch of which 15 % of the subwords are chosen, at least one.
 
-    Of the chosen 80 % are replaced by `mask_id`, 10 % by a random subword, and 10 % stay.
+    Of the chosen 80 % are replaced by `mask_id`, 10 % by a random subword, and 10 % stay. The column `TOLD` has
+    what was there.
 
     Args:
         batch: of plain text.
@@ -52,4 +42,5 @@ def mask(batch: Batch, mask_id: int, vocabulary: int, seed: int) -> Masked:
     chosen = ((draw < _SHARE) | (draw == draw.min())) & open_places
     seen = torch.where(chosen & (fate < _MASKED), mask_id, ids)
     seen = torch.where(chosen & (fate >= 1 - _RANDOM), others, seen)
-    return Masked(seen, chosen, ids[chosen])
+    told = torch.where(chosen, ids, IGNORED)
+    return replace(batch, input_ids=seen, per_token={**batch.per_token, TOLD: told})

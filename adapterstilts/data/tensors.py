@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -43,6 +43,27 @@ class Batch:
     def tokens(self) -> int:
         """Subwords without padding."""
         return int(self.attention_mask.sum())
+
+    def part(self, units: Sequence[int]) -> Batch:
+        """Return the batch of some units, none among them, at the same length.
+
+        Args:
+            units: places in this batch.
+        """
+        bounds = np.cumsum([0, *self.sizes])
+        places = [place for unit in units for place in range(bounds[unit], bounds[unit + 1])]
+        own = torch.tensor(units, dtype=torch.int64, device=self.input_ids.device)
+        rows = torch.tensor(places, dtype=torch.int64, device=self.input_ids.device)
+        return replace(
+            self,
+            input_ids=self.input_ids[rows],
+            attention_mask=self.attention_mask[rows],
+            sizes=tuple(self.sizes[unit] for unit in units),
+            ids=tuple(self.ids[unit] for unit in units),
+            per_unit={name: values[own] for name, values in self.per_unit.items()},
+            per_sequence={name: values[rows] for name, values in self.per_sequence.items()},
+            per_token={name: values[rows] for name, values in self.per_token.items()},
+        )
 
 
 def collate(encoded: Encoded, positions: Sequence[int], device: torch.device) -> Batch:

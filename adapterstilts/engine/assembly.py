@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from adapterstilts.data.masking import Masked
+from adapterstilts.data.encoding.columns import IGNORED
+from adapterstilts.data.masking import TOLD
 from adapterstilts.data.tensors import Batch
 from adapterstilts.engine.adapters import LayerBlocks, adapter_free, blocks_of
 from adapterstilts.engine.coverage import uncovered
@@ -86,12 +87,12 @@ class EngineAssembly(Assembly):
         head = self.model.heads[head_name(self.blueprint.heads, task)]
         return self.head(task).logits(head(_Output((states.float(),)), return_dict=True))
 
-    def _told(self, batch: Batch, masked: Masked) -> Tensor:
-        """Return the last states of the hidden subwords, ``(told, hidden)``."""
-        tokens = self.encoder.tokens(replace(batch, input_ids=masked.input_ids))
+    def _told(self, batch: Batch) -> Tensor:
+        """Return the last states of a masked batch's hidden subwords, ``(told, hidden)``."""
+        tokens = self.encoder.tokens(batch)
         # What is hidden is drawn anew at every step, so no states can be given for it.
         states = self._run(self.encoder.embed(tokens), tokens, 0, self.encoder.layers)
-        chosen = tokens.packing.pack(masked.chosen).nonzero()[:, 0]
+        chosen = tokens.packing.pack(batch.per_token[TOLD] != IGNORED).nonzero()[:, 0]
         return states.index_select(0, chosen).float()
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:

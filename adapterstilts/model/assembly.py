@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from adapterstilts.data.batches import derive_seed
-from adapterstilts.data.masking import Masked, mask
+from adapterstilts.data.encoding.columns import IGNORED
+from adapterstilts.data.masking import TOLD, mask
 from adapterstilts.data.tensors import Batch
 from adapterstilts.errors import Fault
 from adapterstilts.model import composing
@@ -39,7 +40,7 @@ from adapterstilts.model.blocks import (
 )
 from adapterstilts.model.configs import holders_of, library_config
 from adapterstilts.model.faults import AssemblyError
-from adapterstilts.model.heads import HEADS, MASKED, HeadKind, add_masked_head, masked_loss
+from adapterstilts.model.heads import HEADS, MASKED, HeadKind, add_masked_head, masked_loss, told
 from adapterstilts.model.parts import (
     ADDED,
     adapter_mark,
@@ -133,19 +134,44 @@ class Assembly:
         )
         return self.head(task).logits(output)
 
-    def loss(self, batch: Batch, task: int = 0, seed: int = 0) -> Tensor:
-        """Return the mean loss over a batch of a task, a scalar; `seed` decides which subwords are masked."""
+    def loss(self, batch: Batch, task: int = 0, seed: int = 0, units: Sequence[int] | None = None) -> Tensor:
+        """Return the mean loss over a batch of a task, a scalar.
+
+        Args:
+            batch: of the task.
+            task: whose head is asked.
+            seed: decides which subwords of the batch are masked.
+            units: places in the batch; what they add to its mean loss is returned in place of all of it, so that
+                the parts of several processes sum up to the whole.
+        """
+        masked = self.blueprint.heads[task].kind == MASKED
+        if masked:
+            mask_id = self.backbone.tokenizer.mask_token_id
+            batch = mask(batch, mask_id, vocabulary=mask_id, seed=seed)
+        if units is None:
+            return self._mean_loss(batch, task)
+        count = told if masked else self.head(task).counted
+        own = batch.part(units)
+        items, counted = count(batch), count(own)
+        if items == 0:
+            # There is no mean to share out; whatever one process makes of it, each makes.
+            return self._mean_loss(batch, task)
+        if counted == 0:
+            return torch.zeros((), device=batch.input_ids.device)
+        return self._mean_loss(own, task) * (counted / items)
+
+    def _mean_loss(self, batch: Batch, task: int) -> Tensor:
+        """Return the mean loss over a batch, which is masked where the task is to tell hidden subwords."""
         if self.blueprint.heads[task].kind != MASKED:
             return self.head(task).loss(self.logits(batch, task), batch)
-        mask_id = self.backbone.tokenizer.mask_token_id
-        masked = mask(batch, mask_id, vocabulary=mask_id, seed=seed)
         head = self.model.heads[head_name(self.blueprint.heads, task)]
-        return masked_loss(head, self._told(batch, masked), masked.answers)
+        answers = batch.per_token[TOLD]
+        return masked_loss(head, self._told(batch), answers[answers != IGNORED])
 
-    def _told(self, batch: Batch, masked: Masked) -> Tensor:
-        """Return the last states of the hidden subwords, ``(told, hidden)``."""
-        output = self.model.base_model(input_ids=masked.input_ids, attention_mask=batch.attention_mask)
-        states: Tensor = output[0][masked.chosen]
+    def _told(self, batch: Batch) -> Tensor:
+        """Return the last states of a masked batch's hidden subwords, ``(told, hidden)``."""
+        output = self.model.base_model(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+        states: Tensor = output[0][batch.per_token[TOLD] != IGNORED]
         return states
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from adapterstilts.data.encoding.columns import IGNORED
+from adapterstilts.data.masking import TOLD
 from adapterstilts.data.tensors import Batch
 
 # Hidden subwords that are compared with the whole vocabulary at once: 250k scores each.
@@ -30,12 +31,14 @@ class HeadKind:
         logits: the library's output -> scores; the first axis is sequences.
         loss: ``(logits, batch)`` -> mean loss over the batch, a scalar.
         answers: ``(logits, batch)`` -> one tensor a unit, as `adapterstilts.data.encoding` decodes it.
+        counted: batch -> how many items its loss is the mean of.
     """
 
     add: Callable[[Any, str, Sequence[str]], None]
     logits: Callable[[Any], Tensor]
     loss: Callable[[Tensor, Batch], Tensor]
     answers: Callable[[Tensor, Batch], list[Tensor]]
+    counted: Callable[[Batch], int]
 
 
 def _plain_logits(output: Any) -> Tensor:
@@ -52,6 +55,10 @@ def _cut(scores: Tensor, batch: Batch) -> list[Tensor]:
     """Return each sequence's scores without those of its padding."""
     lengths = batch.attention_mask.sum(1).tolist()
     return [own[:length] for own, length in zip(scores, lengths, strict=True)]
+
+
+def _units(batch: Batch) -> int:
+    return len(batch.sizes)
 
 
 # ---- texts: (sequences, classes); windows of one text are averaged
@@ -136,6 +143,10 @@ def _select_loss(logits: Tensor, batch: Batch) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits.flatten().float(), batch.per_sequence["label"].float())
 
 
+def _sequences(batch: Batch) -> int:
+    return len(batch.input_ids)
+
+
 def _select_answers(logits: Tensor, batch: Batch) -> list[Tensor]:
     return [scores.sigmoid() for scores in _by_unit(logits.flatten(), batch)]
 
@@ -149,6 +160,10 @@ def _add_tags(model: Any, name: str, labels: Sequence[str]) -> None:
 
 def _tag_loss(logits: Tensor, batch: Batch) -> Tensor:
     return _weighted(logits.float().flatten(0, 1), batch.per_token["label"].flatten(), batch)
+
+
+def _tagged(batch: Batch) -> int:
+    return int((batch.per_token["label"] != IGNORED).sum())
 
 
 def _tag_answers(logits: Tensor, batch: Batch) -> list[Tensor]:
@@ -186,6 +201,11 @@ def add_masked_head(model: Any, name: str) -> None:
     model.heads[name].get_output_embeddings().weight = model.get_input_embeddings().weight
 
 
+def told(batch: Batch) -> int:
+    """Return how many hidden subwords a masked batch has to tell."""
+    return int((batch.per_token[TOLD] != IGNORED).sum())
+
+
 def masked_loss(head: Any, states: Tensor, answers: Tensor) -> Tensor:
     """Return the mean loss of telling hidden subwords, 0 where there are none.
 
@@ -212,12 +232,12 @@ def masked_loss(head: Any, states: Tensor, answers: Tensor) -> Tensor:
 
 
 HEADS: Mapping[str, HeadKind] = {
-    "classification": HeadKind(_add_classes, _plain_logits, _class_loss, _class_answers),
-    "multilabel": HeadKind(_add_classes, _plain_logits, _set_loss, _set_answers),
-    "regression": HeadKind(_add_number, _plain_logits, _number_loss, _number_answers),
-    "multiple_choice": HeadKind(_add_choice, _plain_logits, _choice_loss, _choice_answers),
-    "multi_select": HeadKind(_add_choice, _plain_logits, _select_loss, _select_answers),
-    "tagging": HeadKind(_add_tags, _plain_logits, _tag_loss, _tag_answers),
-    "span_qa": HeadKind(_add_spans, _span_logits, _span_loss, _span_answers),
+    "classification": HeadKind(_add_classes, _plain_logits, _class_loss, _class_answers, _units),
+    "multilabel": HeadKind(_add_classes, _plain_logits, _set_loss, _set_answers, _units),
+    "regression": HeadKind(_add_number, _plain_logits, _number_loss, _number_answers, _units),
+    "multiple_choice": HeadKind(_add_choice, _plain_logits, _choice_loss, _choice_answers, _units),
+    "multi_select": HeadKind(_add_choice, _plain_logits, _select_loss, _select_answers, _sequences),
+    "tagging": HeadKind(_add_tags, _plain_logits, _tag_loss, _tag_answers, _tagged),
+    "span_qa": HeadKind(_add_spans, _span_logits, _span_loss, _span_answers, _units),
 }
 MASKED = "mlm"

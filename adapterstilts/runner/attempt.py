@@ -167,7 +167,7 @@ def _run(lease: Lease, work: Work, context: Context) -> Artifact | None:
             inputs=stage.inputs,
             results=results,
             provenance={
-                **context.provenance(getattr(stage.spec, "numerics", None)),
+                **context.provenance(stage),
                 "why_library": stage.why_library,
                 KEPT: work.keep,
                 DATA: data,

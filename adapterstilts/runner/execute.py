@@ -254,7 +254,8 @@ def open_executor(
         from adapterstilts.runner.cluster import OnRay
 
         return OnRay(site)
-    if prepared.options.workers > 1:
+    # A process of its own can be given a device before it has seen any.
+    if prepared.options.workers > 1 or prepared.devices:
         return Workers(site, prepared.options.workers)
     return Here(context or site.open(lambda: False))
 
@@ -265,7 +266,7 @@ class Measuring:
     def __init__(self, inner: Reporter, prepared: Prepared) -> None:
         self._inner = inner
         self._throughput = Throughput(prepared.store)
-        self._device = prepared.device
+        self._device = prepared.computing
         self.stage_started = inner.stage_started
         self.stage_waiting = inner.stage_waiting
         self.step = inner.step

@@ -21,7 +21,7 @@ from adapterstilts.errors import (
     suggest,
 )
 from adapterstilts.hub.revisions import dataset_commit
-from adapterstilts.machine import auto_precision, find_device, quantization_fault
+from adapterstilts.machine import Devices, auto_precision, find_devices, quantization_fault
 from adapterstilts.recipe.build import make_plan
 from adapterstilts.recipe.check import Recipe
 from adapterstilts.recipe.load import load
@@ -54,7 +54,8 @@ class Options:
         mirror: URL of the store's second home, for machines that share no folder.
         out: where results go; default ``runs/<recipe name>``.
         data_dir: where relative data paths are looked for after the recipe's folder.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu`` or ``cuda``; of a list as ``cuda:0,1`` each worker has its part, and trains a stage on
+            all of it at once.
         offline: whether no socket may be opened.
         limit: at most so many examples a split; enters the key.
         force: names of stages to run again.
@@ -103,6 +104,8 @@ class Prepared:
         out: where results go.
         roots: where data paths start.
         device: ``cpu`` or ``cuda``.
+        devices: those that were named; see `Devices`.
+        processes: that train one stage together.
         precision: what ``precision: auto`` became.
         options: as given.
         surroundings: what planning was told about the machine.
@@ -121,6 +124,13 @@ class Prepared:
     surroundings: Surroundings
     missing: Mapping[str, str] = field(default_factory=dict)
     pretrained: Mapping[str, Pretrained] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
+    processes: int = 1
+
+    @property
+    def computing(self) -> str:
+        """What computes a stage, by how fast it is: the kind of device, and how many of them."""
+        return self.device if self.processes == 1 else f"{self.device} x {self.processes}"
 
     @property
     def lineage(self) -> Lineage:
@@ -157,8 +167,9 @@ def prepare(
     pretrained = find_pretrained(recipe, options.store_root)
     backbone = _backbone(recipe)
     check_backbones(recipe, pretrained, backbone)
-    device = find_device(options.device)
-    precision: Precision = "bf16" if auto_precision(device) == "bf16" else "fp32"
+    devices = find_devices(options.device)
+    processes = _processes(options, devices)
+    precision: Precision = "bf16" if auto_precision(devices.kind) == "bf16" else "fp32"
     # A recipe that is refused makes no store.
     store = functools.cache(lambda: open_store(options.store_root, options.mirror, options.lease_seconds))
     surroundings = Surroundings(
@@ -176,8 +187,38 @@ def prepare(
         _check_mirrored(recipe, Lineage(plan, store(), imported(pretrained.values())), options.mirror)
     missing = missing_stages(plan, store(), options.force)
     return Prepared(
-        recipe, plan, store(), out, roots, device, precision, options, surroundings, missing, pretrained
+        recipe,
+        plan,
+        store(),
+        out,
+        roots,
+        devices.kind,
+        precision,
+        options,
+        surroundings,
+        missing,
+        pretrained,
+        devices.names,
+        processes,
     )
+
+
+def _processes(options: Options, devices: Devices) -> int:
+    """Return how many processes train one stage together: a worker's part of the devices that were named.
+
+    Raises:
+        UsageError: when they cannot be shared out evenly, or a cluster shares them out.
+    """
+    named, workers = len(devices.names), options.workers
+    if named == 0:
+        return 1
+    if options.executor == "ray":
+        remedy = f"use --device {devices.kind}; a stage on Ray takes one"
+        raise UsageError(Fault("--device", "a cluster shares its devices out itself", remedy))
+    if named % workers:
+        what = f"{named} devices cannot be shared out evenly among {workers} workers"
+        raise UsageError(Fault("--device", what, f"name a multiple of {workers}, or change --workers"))
+    return named // workers
 
 
 def prepare_to_run(

@@ -405,7 +405,6 @@ def _facts(shipment: Shipment, size: int, *, plain: bool) -> Facts:
     )
     names = {(one.task, one.split, one.setting, one.source): one.name for one in table.targets}
     trained = [record for record in shipment.stages.values() if "seconds" in record.results]
-    devices = [f"{record.provenance['device']} ({record.provenance['cpu']})" for record in trained]
     return Facts(
         data=data_read(shipment),
         table=table,
@@ -417,6 +416,13 @@ def _facts(shipment: Shipment, size: int, *, plain: bool) -> Facts:
         parameters=size,
         seconds=sum(float(record.results["seconds"]) for record in trained),
         examples=sum(int(record.results.get("examples_seen", 0)) for record in trained),
-        devices=list(dict.fromkeys(devices)),
+        devices=list(dict.fromkeys(_device(record) for record in trained)),
         plain=plain,
     )
+
+
+def _device(record: Record) -> str:
+    """Return where a stage was trained; older records were made by one process each."""
+    processes = record.provenance.get("processes", 1)
+    several = "" if processes == 1 else f"{processes} x "
+    return f"{several}{record.provenance['device']} ({record.provenance['cpu']})"

@@ -29,6 +29,7 @@ class Site:
         lease_seconds: see `Store`.
         roots: where relative data paths start.
         device: ``cpu`` or ``cuda``.
+        devices: those that were named, to be shared out among the workers; see `Devices`.
         threads: torch's threads.
         backbone_folder: see `Context`, as for all that follow.
         pretrained: see there.
@@ -54,13 +55,14 @@ class Site:
     offline: bool = False
     checkpoint_seconds: float = 60.0
     trackers: tuple[Tracker, ...] = ()
+    devices: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, prepared: Prepared, trackers: Sequence[Tracker] = ()) -> Site:
         """Return the surroundings of a prepared recipe's stages.
 
         Raises:
-            UsageError: when its workers would share cores.
+            UsageError: when its processes would share cores.
         """
         options = prepared.options
         return cls(
@@ -69,7 +71,7 @@ class Site:
             lease_seconds=options.lease_seconds,
             roots=prepared.roots,
             device=prepared.device,
-            threads=compute_threads(options),
+            threads=compute_threads(options, prepared.processes),
             backbone_folder=local_backbone(prepared.recipe),
             pretrained={one.content: one.folder for one in prepared.pretrained.values()},
             imported=imported(prepared.pretrained.values()),
@@ -78,7 +80,13 @@ class Site:
             offline=options.offline,
             checkpoint_seconds=options.checkpoint_seconds,
             trackers=tuple(trackers),
+            devices=prepared.devices,
         )
+
+    @property
+    def torch_device(self) -> torch.device:
+        """Where a process computes that sees its own device alone."""
+        return torch.device(self.device)
 
     def open(self, stop: Callable[[], bool]) -> Context:
         """Make this process ready to run stages, and return their context.
@@ -91,7 +99,7 @@ class Site:
         return Context(
             store=open_store(self.store, self.mirror, self.lease_seconds),
             roots=self.roots,
-            device=torch.device(self.device),
+            device=self.torch_device,
             threads=self.threads,
             backbone_folder=self.backbone_folder,
             pretrained=self.pretrained,
@@ -105,18 +113,29 @@ class Site:
         )
 
 
-def compute_threads(options: Options) -> int:
-    """Return the threads of every stage: as asked for, else each worker's part of the cores.
+def compute_threads(options: Options, processes: int = 1) -> int:
+    """Return the threads of every process that computes: as asked for, else each one's part of the cores.
+
+    Args:
+        options: of the run.
+        processes: that train one stage together.
 
     Raises:
-        UsageError: when the workers of this machine would share cores, or are those of a cluster.
+        UsageError: when the processes of this machine would share cores, or the workers are those of a cluster.
     """
     if options.executor == "ray" and options.workers > 1:
         remedy = "leave it out: a cluster runs as many stages as it has room for"
         raise UsageError(Fault("--workers", "is for this machine alone", remedy))
     there, workers = cores(), options.workers
-    threads = options.threads or max(1, there // workers)
-    if workers > 1 and workers * threads > there:
-        what = f"{workers} workers of {threads} threads on {there} cores"
-        raise UsageError(Fault("--workers", what, "give fewer workers or --threads"))
+    computing = workers * processes
+    threads = options.threads or max(1, there // computing)
+    if computing > 1 and computing * threads > there:
+        each = f" of {processes} processes" if processes > 1 else ""
+        what = f"{workers} workers{each} of {threads} threads on {there} cores"
+        remedy = (
+            "give fewer workers or --threads"
+            if processes == 1
+            else "give fewer workers, devices or --threads"
+        )
+        raise UsageError(Fault("--workers" if workers > 1 else "--device", what, remedy))
     return threads

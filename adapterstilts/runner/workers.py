@@ -1,18 +1,15 @@
-"""Independent stages side by side on this machine: one process each, one device each where there are devices."""
+"""Independent stages side by side on this machine: one process each, which may lead others, one a device."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import pickle
 import queue
-import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -27,13 +24,11 @@ from adapterstilts.runner.attempt import (
     received,
     stopped_before,
 )
+from adapterstilts.runner.peers import Peers
+from adapterstilts.runner.processes import PROCESSES, begin, how_it_ended
 from adapterstilts.runner.site import Site
 from adapterstilts.training.loop import OnStep
 
-# Not forked from here: a fork would inherit the threads' locks and the device's state. Where it can be, each is
-# forked from a server that has imported the slow libraries and done nothing else.
-_METHOD = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
-_PROCESSES: Any = get_context(_METHOD)
 _STOP = b""
 _STEP, _SCORE = "step", "score"
 _END_SECONDS = 10.0
@@ -43,10 +38,10 @@ _LOOK_SECONDS = 0.2
 
 
 class Workers:
-    """Runs stages in processes of this machine, each with its own device where there are several.
+    """Runs stages in processes of this machine, each with its own device or devices where there are several.
 
     Args:
-        site: the stages' surroundings; `Site.of` has seen to it that the workers share no core.
+        site: the stages' surroundings; `Site.of` has seen to it that the processes share no core.
         count: number of processes.
 
     Raises:
@@ -61,10 +56,9 @@ class Workers:
             raise UsageError(
                 Fault("trackers", f"cannot be sent to a worker process: {error}", remedy)
             ) from error
-        _PROCESSES.set_forkserver_preload([__name__])
-        devices = cuda_devices() if site.device == "cuda" else []
+        PROCESSES.set_forkserver_preload([__name__])
         self.slots = count
-        self._all = [_Worker(data, devices[n % len(devices)] if devices else None) for n in range(count)]
+        self._all = [_Worker(data, devices) for devices in _handed_out(site, count)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for worker in self._all:
             self._idle.put(worker)
@@ -91,12 +85,22 @@ class Workers:
         self._threads.shutdown()
 
 
+def _handed_out(site: Site, count: int) -> list[tuple[str | None, ...]]:
+    """Return the devices of each worker: its part of those that were named, else one, in turns."""
+    if not site.devices:
+        visible = cuda_devices() if site.device == "cuda" else []
+        return [(visible[number % len(visible)] if visible else None,) for number in range(count)]
+    names = site.devices if site.device == "cuda" else (None,) * len(site.devices)
+    each = len(names) // count
+    return [tuple(names[number * each : (number + 1) * each]) for number in range(count)]
+
+
 @dataclass
 class _Worker:
     """One process, started when it is first needed, and again when it has died."""
 
     site: bytes
-    device: str | None
+    devices: tuple[str | None, ...]
     process: Any = None
     connection: Connection | None = None
     at_work: bool = False
@@ -114,10 +118,10 @@ class _Worker:
 
     def _connected(self) -> Connection:
         if self.process is None or not self.process.is_alive():
-            self.connection, other = _PROCESSES.Pipe()
-            # It ends with us in any case; see `_serve`.
-            self.process = _PROCESSES.Process(
-                target=_serve, args=(other, self.site, self.device), daemon=True
+            self.connection, other = PROCESSES.Pipe()
+            # It ends with us in any case; see `_serve`. A daemon could not lead processes of its own.
+            self.process = PROCESSES.Process(
+                target=_serve, args=(other, self.site, self.devices), daemon=len(self.devices) == 1
             )
             self.process.start()
             other.close()
@@ -143,7 +147,7 @@ class _Worker:
         assert self.process is not None
         self.process.join()
         code, self.process = self.process.exitcode, None
-        what = f"its process was ended by {signal.Signals(-code).name}" if code < 0 else "its process ended"
+        what = f"its process {how_it_ended(code)}"
         remedy = "often memory has run out: use fewer --workers; run the same command again to go on"
         return StageFailed(Fault(work.stage.name, what, remedy))
 
@@ -161,20 +165,14 @@ class _Worker:
 # ---- in the process
 
 
-def _serve(connection: Connection, site: bytes, device: str | None) -> None:
+def _serve(connection: Connection, site: bytes, devices: tuple[str | None, ...]) -> None:
     """Run what comes through the connection until its other end is closed, or its process has died."""
-    # Requests to stop come from the coordinator, which alone is to hear the keyboard and the batch system.
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    if device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = device
-    opened: Site = pickle.loads(site)
-    # The tokenizers' own threads.
-    os.environ["RAYON_NUM_THREADS"] = str(opened.threads)
+    opened = begin(site, devices[0])
     line = _Line(connection)
     context = opened.open(lambda: False)
-    with contextlib.suppress(EOFError, OSError):
+    with contextlib.closing(Peers(opened, devices[1:])) as peers, contextlib.suppress(EOFError, OSError):
+        if peers.size > 1:
+            context.together, context.processes = peers.together, peers.size
         while True:
             data = connection.recv_bytes()
             if data != _STOP:

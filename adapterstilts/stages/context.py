@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,14 @@ from adapterstilts.engine.kept import Keeping
 from adapterstilts.errors import Fault, Interrupted
 from adapterstilts.machine import return_freed_memory
 from adapterstilts.model.backbone import Backbone, load_backbone
-from adapterstilts.recipe.plan import DataUse
-from adapterstilts.specs import BACKBONE, BackboneSpec, Numerics, Precision
+from adapterstilts.recipe.plan import DataUse, Stage
+from adapterstilts.specs import BACKBONE, BackboneSpec, Numerics, Precision, TrainingStage
 from adapterstilts.store.bounded import cache_bound
 from adapterstilts.store.digest import canonical, digest
 from adapterstilts.store.store import Artifact, Store
 from adapterstilts.tasks.spec import Json
 from adapterstilts.training.loop import RESUME, OnStep
+from adapterstilts.training.team import ALONE, Team
 from adapterstilts.training.tracking import Tracker
 from adapterstilts.trust.origins import Origins
 
@@ -53,6 +55,8 @@ class Context:
         stop: asked after every step.
         progress: called with ``(step, steps, loss, examples a second)``.
         trackers: listeners of training curves.
+        together: gives the processes that train a stage; this one alone by default.
+        processes: how many these are.
     """
 
     store: Store
@@ -70,6 +74,8 @@ class Context:
     stop: Callable[[], bool] = lambda: False
     progress: OnStep = lambda step, steps, loss, rate: None
     trackers: Sequence[Tracker] = field(default_factory=tuple)
+    together: Callable[[Stage], AbstractContextManager[Team]] = lambda stage: nullcontext(ALONE)
+    processes: int = 1
     _backbone: Backbone | None = None
     _encoders: dict[Precision, FrozenEncoder] = field(default_factory=dict)
     _full: tuple[str, Backbone] | None = None
@@ -161,15 +167,17 @@ class Context:
         """
         return self.store.get(key)
 
-    def provenance(self, numerics: Numerics | None) -> dict[str, Any]:
-        """Return the facts about this process that a record keeps beside the key."""
+    def provenance(self, stage: Stage) -> dict[str, Any]:
+        """Return the facts about a stage's processes that a record keeps beside the key."""
         from adapterstilts.machine import cpu_name, versions
 
+        numerics: Numerics | None = getattr(stage.spec, "numerics", None)
         return {
             "versions": dict(versions()),
             "device": str(self.device),
             "cpu": cpu_name(),
             "threads": self.threads,
+            "processes": self.processes if isinstance(stage.spec, TrainingStage) else 1,
             "precision": numerics.precision if numerics else None,
             "backbone_folder": str(self.backbone_folder.resolve()) if self.backbone_folder else None,
         }

@@ -59,10 +59,10 @@ class _Model(Trainable):
     steering: Steering | None = None
     class_weights: Sequence[Tensor | None] = ()
 
-    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
+    def loss(self, batch: Batch, task: int, seed: int, units: Sequence[int] | None = None) -> Tensor:
         if self.class_weights:
             batch = dataclasses.replace(batch, class_weights=self.class_weights[task])
-        return self.assembly.loss(batch, task, seed)
+        return self.assembly.loss(batch, task, seed, units)
 
     def score(self) -> float:
         assert self.steering is not None
@@ -106,8 +106,9 @@ def full_finetune(stage: Stage, context: Context, workspace: Path) -> dict[str, 
     if INIT in stage.inputs:
         load_full(backbone, context.artifact(stage.inputs[INIT]).path)
     results = _train(stage, spec, context, workspace, backbone, _blueprint(stage, spec, context, "stack()"))
-    save_full(backbone, workspace)
-    context.keep_full(stage.key, backbone)
+    if results:
+        save_full(backbone, workspace)
+        context.keep_full(stage.key, backbone)
     return results
 
 
@@ -137,6 +138,7 @@ def _train(
     backbone: Backbone,
     blueprint: Blueprint,
 ) -> dict[str, Any]:
+    """Train, write what came out, and return what was measured; of several processes the others return nothing."""
     memory = _PeakMemory(context.device)
     with ExitStack() as stack:
         for tracker in context.trackers:
@@ -146,12 +148,15 @@ def _train(
         parameters = unfreeze(assembly, full=isinstance(spec, FullFinetune))
         if not spec.training.backbone_dropout:
             stack.enter_context(without_backbone_dropout(assembly))
+        team = stack.enter_context(context.together(stage))
         work = stack.enter_context(computing(assembly, spec.numerics, context))
-        tasks = [
-            work.encoded(uses, settings_of(data, spec.training.max_length, spec.training.stride))
-            for data, uses in by_task(spec.data, stage.data)
-        ]
-        steering = Steering.of(stage, spec, work) if spec.training.evaluations else None
+        with team.in_turn():
+            tasks = [
+                work.encoded(uses, settings_of(data, spec.training.max_length, spec.training.stride))
+                for data, uses in by_task(spec.data, stage.data)
+            ]
+        validates = spec.training.evaluations and team.rank == 0
+        steering = Steering.of(stage, spec, work) if validates else None
         schedule = _schedule(spec, tasks)
         progress = fit(
             _Model(work.assembly, parameters, steering, _class_weights(spec, tasks, context.device)),
@@ -160,7 +165,10 @@ def _train(
             spec.numerics,
             context.device,
             _control(stage, context, memory),
+            team,
         )
+        if team.rank:
+            return {}
         assembly.model.eval()
         assembly.save(workspace)
         size = trainable_size(parameters)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from adapterstilts import killpoints
+from adapterstilts.training.team import ALONE, Team
 
 _FILE = "checkpoint.pt"
 
@@ -56,14 +57,24 @@ class Progress:
 
 
 def save_checkpoint(
-    folder: Path, parameters: Mapping[str, nn.Parameter], optimiser: torch.optim.Optimizer, progress: Progress
+    folder: Path,
+    parameters: Mapping[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+    team: Team = ALONE,
 ) -> None:
-    """Write the state of training to `folder`, replacing the one before only when it is complete."""
+    """Write the state of training to `folder`, replacing the one before only when it is complete.
+
+    Of a team the first process writes; the generators are those of all.
+    """
+    generators = team.gathered(_generators())
+    if team.rank:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         "parameters": {name: parameter.detach() for name, parameter in parameters.items()},
         "optimiser": optimiser.state_dict(),
-        "generators": _generators(),
+        "generators": generators,
         "progress": {**vars(progress), "best": None if progress.best is None else vars(progress.best)},
     }
     # A name of its own: a process that was given up and goes on after all may still be at an older one.
@@ -74,9 +85,15 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, parameters: Mapping[str, nn.Parameter], optimiser: torch.optim.Optimizer
+    folder: Path,
+    parameters: Mapping[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    team: Team = ALONE,
 ) -> Progress | None:
-    """Put a saved state back in place; None when there is none to go on from. What was left half-written goes."""
+    """Put a saved state back in place; None when there is none to go on from. What was left half-written goes.
+
+    A team of another size may go on from it: a process without a generator there keeps its own.
+    """
     for left in folder.glob(f"{_FILE}*.part"):
         left.unlink(missing_ok=True)
     path = folder / _FILE
@@ -87,7 +104,8 @@ def load_checkpoint(
         for name, parameter in parameters.items():
             parameter.copy_(state["parameters"][name])
     optimiser.load_state_dict(state["optimiser"])
-    _restore_generators(state["generators"])
+    if team.rank < len(state["generators"]):
+        _restore_generators(state["generators"][team.rank])
     best = state["progress"].pop("best")
     return Progress(**state["progress"], best=None if best is None else Best(**best))
 

@@ -7,6 +7,7 @@ the data are all restored, and the regulariser of a fusion is part of the loss, 
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from adapterstilts.data.tensors import Batch, collate
 from adapterstilts.errors import DataError, Fault, Interrupted
 from adapterstilts.specs import Numerics, TrainingSpec
 from adapterstilts.training.checkpoint import Best, Progress, load_checkpoint, save_checkpoint
+from adapterstilts.training.team import ALONE, Team
 from adapterstilts.training.tracking import Tracker
 
 RESUME = "run the same command again to go on from here"
@@ -38,8 +40,16 @@ class Trainable:
 
     parameters: Mapping[str, nn.Parameter]
 
-    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
-        """Return the mean loss over a batch of a task, a scalar; `seed` is this step's, for what is drawn in it."""
+    def loss(self, batch: Batch, task: int, seed: int, units: Sequence[int] | None = None) -> Tensor:
+        """Return the mean loss over a batch of a task, a scalar.
+
+        Args:
+            batch: of the task.
+            task: which of the stage's tasks.
+            seed: of this step, for what is drawn in it.
+            units: places in the batch; what they add to its mean loss is returned, without a gradient where that is
+                nothing.
+        """
         raise NotImplementedError
 
     def score(self) -> float:
@@ -77,6 +87,7 @@ def fit(
     numerics: Numerics,
     device: torch.device,
     control: Control,
+    team: Team = ALONE,
 ) -> Progress:
     """Train until the last step, or until validation says that there is nothing to gain.
 
@@ -87,6 +98,7 @@ def fit(
         numerics: precision of the matrix products.
         device: where the model is.
         control: checkpoints, progress, stopping.
+        team: the processes that train this model together, each with a copy of its own.
 
     Returns:
         The final progress; its curve holds at most a few hundred points. With `training.evaluations` the
@@ -95,12 +107,14 @@ def fit(
     Raises:
         Interrupted: when asked to stop; a checkpoint was written.
         DataError: when a loss is not finite; names the rows of the batch.
+        Left: when another process of the team ends meanwhile.
     """
     steps = schedule.steps(training.steps, training.epochs)
     optimiser = make_optimiser(model.parameters, training)
-    torch.manual_seed(derive_seed(schedule.seed, schedule.role, "dropout"))
-    progress = load_checkpoint(control.checkpoint, model.parameters, optimiser) or Progress()
-    run = _Run(model, schedule, training, numerics, device, control, optimiser, steps, progress)
+    purpose = f"dropout {team.rank}" if team.rank else "dropout"
+    torch.manual_seed(derive_seed(schedule.seed, schedule.role, purpose))
+    progress = load_checkpoint(control.checkpoint, model.parameters, optimiser, team) or Progress()
+    run = _Run(model, schedule, training, numerics, device, control, team, optimiser, steps, progress)
     if progress.step < steps:
         run.go()
     if progress.best is not None:
@@ -116,6 +130,7 @@ class _Run:
     numerics: Numerics
     device: torch.device
     control: Control
+    team: Team
     optimiser: torch.optim.Optimizer
     steps: int
     progress: Progress
@@ -143,13 +158,19 @@ class _Run:
             killpoints.reach("optimiser_step")
             if self.progress.step == self.steps:
                 return
-            stop = self.control.stop()
-            if stop or now - saved >= self.control.checkpoint_seconds:
-                save_checkpoint(self.control.checkpoint, self.model.parameters, self.optimiser, self.progress)
+            stop, due = self.team.first(functools.partial(self._wishes, now - saved))
+            if stop or due:
+                save_checkpoint(
+                    self.control.checkpoint, self.model.parameters, self.optimiser, self.progress, self.team
+                )
                 saved = time.monotonic()
             if stop:
                 where = f"step {self.progress.step} of {self.steps}"
                 raise Interrupted(Fault(where, "stopped on request", RESUME))
+
+    def _wishes(self, age: float) -> tuple[bool, bool]:
+        """Return whether to stop, and whether a checkpoint is due after `age` seconds without one."""
+        return self.control.stop(), age >= self.control.checkpoint_seconds
 
     def _step(self, parts: Sequence[Step]) -> float:
         """Take one optimiser step over the batches, each by its share of the examples, and return the mean loss."""
@@ -159,34 +180,48 @@ class _Run:
             )
         self.optimiser.zero_grad(set_to_none=True)
         examples = sum(len(part.positions) for part in parts)
-        value = 0.0
-        for place, part in enumerate(parts):
-            share = len(part.positions) / examples
-            value += share * self._backward(part, place, share, last=place == len(parts) - 1)
+        shares = [len(part.positions) / examples for part in parts]
+        own = [
+            self._backward(part, place, share, last=place == len(parts) - 1)
+            for place, (part, share) in enumerate(zip(parts, shares, strict=True))
+        ]
+        losses = self.team.sum(own)
+        for part, loss in zip(parts, losses, strict=True):
+            self._check(part, loss)
+        self.team.add_gradients(self.model.parameters.values())
         nn.utils.clip_grad_norm_(self.model.parameters.values(), self.training.max_grad_norm)
         self.optimiser.step()
-        return value
+        return sum(share * loss for share, loss in zip(shares, losses, strict=True))
 
     def _backward(self, part: Step, place: int, share: float, *, last: bool) -> float:
-        """Add a batch's gradients, and with those of the last one the regulariser's; return the batch's loss."""
+        """Add this process's gradients of a batch, and with the last one the regulariser's; return its loss."""
         batch = collate(self.schedule.tasks[part.task], part.positions, self.device)
         purpose = f"step {self.progress.step}" + (f" batch {place}" if place else "")
         with autocast(self.device, self.numerics):
             loss = self.model.loss(
-                batch, part.task, derive_seed(self.schedule.seed, self.schedule.role, purpose)
+                batch,
+                part.task,
+                derive_seed(self.schedule.seed, self.schedule.role, purpose),
+                self.team.share(self.schedule.tasks[part.task], part.positions),
             )
-        value = float(loss.detach())
-        if not torch.isfinite(loss.detach()):
-            rows = ", ".join(batch.ids[:8])
-            raise DataError(
-                Fault(f"rows {rows}", f"the loss is {value}", "look at the rows, or lower learning_rate")
-            )
-        extra = self.model.regulariser() if last else None
+        # It belongs to no process's units, and is added once.
+        extra = self.model.regulariser() if last and self.team.rank == 0 else None
         total = loss * share if extra is None else loss * share + extra
-        total.backward()  # type: ignore[no-untyped-call]
+        if total.requires_grad:
+            total.backward()  # type: ignore[no-untyped-call]
         self.progress.examples += len(batch.sizes)
         self.progress.tokens += batch.tokens
-        return value
+        return float(loss.detach())
+
+    def _check(self, part: Step, loss: float) -> None:
+        """Refuse a loss that is not finite, before its gradients have reached a weight."""
+        if math.isfinite(loss):
+            return
+        task = self.schedule.tasks[part.task]
+        rows = ", ".join(task.ids[task.rows[position]] for position in part.positions[:8])
+        raise DataError(
+            Fault(f"rows {rows}", f"the loss is {loss}", "look at the rows, or lower learning_rate")
+        )
 
     def _is_due(self) -> bool:
         """Whether an evaluation comes after the step that was just done; the last one ends the training."""
@@ -195,7 +230,7 @@ class _Run:
 
     def _evaluate(self, epoch: int) -> bool:
         """Score the model, keep it if it is the best so far, and return whether patience has ended."""
-        score = self.model.score()
+        (score,) = self.team.first(lambda: (self.model.score(),))
         self.progress.curve.append({"step": self.progress.step, "epoch": epoch, "validation": score})
         for tracker in self.control.trackers:
             tracker.log(self.progress.step, {"validation": score})

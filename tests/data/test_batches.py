@@ -14,7 +14,7 @@ from handmade import encoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapterstilts.data.batches import Schedule, Step, by_length, derive_seed, epoch_shares, pack
+from adapterstilts.data.batches import Schedule, Step, by_length, derive_seed, epoch_shares, pack, shared_out
 from adapterstilts.data.encoding.columns import Encoded
 from adapterstilts.store.digest import digest
 
@@ -316,3 +316,27 @@ def test_derived_seeds_are_fixed_and_apart() -> None:
     assert all(0 <= seed < 2**63 for seed in seeds)
     # Golden: another value would train another model under the same key.
     assert derive_seed(0, "target", "head") == 3306256897908930441
+
+
+# ---- shares of a batch
+
+
+@given(sizes, st.integers(1, 5))
+@settings(max_examples=60, deadline=None, database=None)
+def test_a_batch_is_shared_out_about_evenly(lengths: list[list[int]], shares: int) -> None:
+    of, tokens = units(lengths), [sum(unit) for unit in lengths]
+    batch = list(range(len(lengths)))[::2]
+    own = shared_out(of, batch, shares)
+    assert sorted(itertools.chain(*own)) == list(range(len(batch)))
+    assert all(places == sorted(places) for places in own)
+    loads = [sum(tokens[batch[place]] for place in places) for places in own]
+    # Nobody has more than a longest unit on top of what anybody else has.
+    assert max(loads) - min(loads) <= max(tokens[position] for position in batch)
+
+
+def test_a_lone_unit_goes_to_the_first() -> None:
+    assert shared_out(units([[5], [9]]), [1], 3) == [[0], [], []]
+
+
+def test_a_long_unit_is_worth_several_short_ones() -> None:
+    assert shared_out(units([[3], [12], [3, 3], [3]]), [0, 1, 2, 3], 2) == [[1], [0, 2, 3]]

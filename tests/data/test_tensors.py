@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from handmade import encoded, splitting_tokenizer
+from toys import KINDS, toy
 
 from adapterstilts.data.encoding import encode, files
 from adapterstilts.data.encoding.columns import IGNORED, Encoded, Unit
@@ -132,3 +133,31 @@ def test_a_batch_shares_nothing_with_the_encoding() -> None:
     batch.per_unit["label"].fill_(9)
     assert of.tokens.tolist() == [0, 7, 2]
     assert of.per_unit["label"].tolist() == [0]
+
+
+# ---- parts
+
+
+def test_a_part_holds_its_units_alone_at_the_length_of_all() -> None:
+    units = [[[0, 2], [0, 5, 2]], [[0, 8, 9, 2]], [[0, 6, 2]]]
+    batch = whole(encoded(units, labels=[2, 0, 1], ids=["a", "b", "c"]))
+    part = batch.part([0, 2])
+    assert part.input_ids.tolist() == [[0, 2, PAD_ID, PAD_ID], [0, 5, 2, PAD_ID], [0, 6, 2, PAD_ID]]
+    assert part.attention_mask.sum(1).tolist() == [2, 3, 3]
+    assert (part.sizes, part.ids, part.tokens) == ((2, 1), ("a", "c"), 8)
+    assert part.per_unit["label"].tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_are_made_of_every_column(kind: str) -> None:
+    batch = whole(toy(kind, 5))
+    first, last = batch.part([0, 1]), batch.part([2, 3, 4])
+    for level in ("per_unit", "per_sequence", "per_token"):
+        for name, values in getattr(batch, level).items():
+            assert torch.equal(torch.cat([getattr(first, level)[name], getattr(last, level)[name]]), values)
+
+
+def test_a_part_of_nothing_is_empty() -> None:
+    part = whole(toy("multi_select", 3)).part([])
+    assert (len(part.input_ids), part.sizes, part.tokens) == (0, (), 0)
+    assert all(len(values) == 0 for values in part.per_sequence.values())

@@ -18,7 +18,7 @@ from toys import KINDS, TOPICS, head_of, toy
 
 from adapterstilts.data.encoding import CODECS
 from adapterstilts.data.encoding.columns import IGNORED, Encoded
-from adapterstilts.data.masking import mask
+from adapterstilts.data.masking import TOLD, mask
 from adapterstilts.data.tensors import PAD_ID, Batch, collate
 from adapterstilts.model import heads
 from adapterstilts.model.assembly import (
@@ -83,6 +83,62 @@ def test_every_kind_learns(backbone: Backbone, kind: str) -> None:
             optimiser.step()
             losses.append(float(loss.detach()))
     assert sum(losses[-6:]) < 0.4 * sum(losses[:6])
+
+
+# ---- parts of a batch
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["adapter", "full"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_of_a_batch_add_up_to_the_whole(backbone: Backbone, kind: str, full: bool) -> None:
+    batch = whole(toy(kind, 9))
+    plan = Blueprint("stack()", heads=(head_of(kind),)) if full else blueprint(kind)
+    with assembled(backbone, plan) as assembly:
+        parameters = unfreeze(assembly, full=full)
+        scramble({name: p for name, p in parameters.items() if "roberta" not in name or not full}, 4)
+        assembly.model.eval()
+        whole_loss, gradients = gradients_of(assembly, parameters, batch, None)
+        parts = [
+            gradients_of(assembly, parameters, batch, units) for units in ([0, 3, 4, 5, 6, 7, 8], [2, 1], [])
+        ]
+    assert sum(loss for loss, _ in parts) == pytest.approx(whole_loss, abs=1e-6)
+    for name, gradient in gradients.items():
+        summed = torch.stack([own[name] for _, own in parts]).sum(0)
+        assert torch.allclose(summed, gradient, atol=1e-6, rtol=1e-4), name
+
+
+def gradients_of(
+    assembly: Assembly, parameters: Mapping[str, Any], batch: Batch, units: list[int] | None
+) -> tuple[float, dict[str, Tensor]]:
+    for parameter in parameters.values():
+        parameter.grad = None
+    loss = assembly.loss(batch, seed=3, units=units)
+    if loss.requires_grad:
+        loss.backward()
+    found = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()}
+    for parameter in parameters.values():
+        parameter.grad = None
+    return float(loss.detach()), found
+
+
+def test_a_batch_without_a_label_is_no_number_for_any_part(backbone: Backbone) -> None:
+    batch = whole(toy("tagging", 4))
+    blank = dataclasses.replace(
+        batch, per_token={"label": torch.full_like(batch.per_token["label"], IGNORED)}
+    )
+    with assembled(backbone, blueprint("tagging")) as assembly:
+        losses = [float(assembly.loss(blank, units=units)) for units in ([0, 1, 2, 3], [])]
+        half = assembly.loss(
+            dataclasses.replace(batch, per_token={"label": _without(batch.per_token["label"], 0)}), units=[0]
+        )
+    assert all(loss != loss for loss in losses)
+    assert float(half) == 0 and not half.requires_grad
+
+
+def _without(labels: Tensor, unit: int) -> Tensor:
+    labels = labels.clone()
+    labels[unit] = IGNORED
+    return labels
 
 
 # ---- padding
@@ -389,12 +445,13 @@ def test_the_blockwise_loss_is_the_plain_one(
         scramble(parameters, 4)
         assembly.model.eval()
         masked = mask(batch, MASK_ID, MASK_ID, seed=3)
-        assert len(masked.answers) > 20
+        chosen = masked.per_token[TOLD] != IGNORED
+        assert chosen.sum() > 20
         scores = assembly.model(
             input_ids=masked.input_ids, attention_mask=batch.attention_mask, head="trained"
         ).logits
         assert scores.shape == (*batch.input_ids.shape, 107)
-        expected = F.cross_entropy(scores[masked.chosen], masked.answers)
+        expected = F.cross_entropy(scores[chosen], masked.per_token[TOLD][chosen])
         found = assembly.loss(batch, seed=3)
         assert torch.allclose(found, expected, rtol=1e-5)
         wanted = torch.autograd.grad(expected, list(parameters.values()))

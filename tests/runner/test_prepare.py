@@ -282,6 +282,31 @@ def test_a_device_is_one_that_there_is(
     assert prepare(str(tmp_path / "toy.yaml"), (), replace(options, device="auto")).device == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("device", "workers", "expected"),
+    [("cpu", 2, 1), ("cpu:0", 1, 1), ("cpu:0,1,2,3", 1, 4), ("cpu:0,1,2,3", 2, 2)],
+)
+def test_named_devices_are_shared_out_among_workers(
+    tmp_path: Path, options: Options, device: str, workers: int, expected: int
+) -> None:
+    path = str(write_recipe(tmp_path))
+    prepared = prepare(path, (), replace(options, device=device, workers=workers))
+    assert (prepared.processes, prepared.device) == (expected, "cpu")
+    assert prepared.computing == ("cpu" if expected == 1 else f"cpu x {expected}")
+    # Who computes is in no key.
+    assert list(prepared.plan.stages) == list(prepare(path, (), options).plan.stages)
+
+
+def test_devices_that_cannot_be_shared_out_are_refused(tmp_path: Path, options: Options) -> None:
+    error = refused(tmp_path, replace(options, device="cpu:0,1,2", workers=2))
+    assert type(error) is UsageError
+    assert str(error) == (
+        "--device: 3 devices cannot be shared out evenly among 2 workers; name a multiple of 2, or change --workers"
+    )
+    error = refused(tmp_path, replace(options, device="cpu:0,1", executor="ray"))
+    assert str(error).startswith("--device: a cluster shares its devices out itself; use --device cpu")
+
+
 def test_a_store_that_cannot_be_made_is_a_store_error(tmp_path: Path, options: Options) -> None:
     (tmp_path / "file").write_bytes(b"")
     error = refused(tmp_path, replace(options, store=tmp_path / "file"))

@@ -321,6 +321,16 @@ def test_too_many_threads_are_refused(
         compute_threads(Options(workers=workers, threads=threads))
 
 
+def test_processes_of_a_stage_share_the_cores_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site_module, "cores", lambda: 8)
+    assert compute_threads(Options(workers=2), 2) == 2
+    what = "--workers: 2 workers of 2 processes of 3 threads on 8 cores; give fewer workers, devices or --threads"
+    with pytest.raises(UsageError, match=what):
+        compute_threads(Options(workers=2, threads=3), 2)
+    with pytest.raises(UsageError, match="--device: 1 workers of 9 processes of 1 threads on 8 cores"):
+        compute_threads(Options(), 9)
+
+
 def test_a_cluster_has_its_own_number_of_workers() -> None:
     with pytest.raises(UsageError, match="leave it out: a cluster runs as many stages as it has room for"):
         compute_threads(Options(executor="ray", workers=2))
@@ -330,7 +340,19 @@ def test_each_worker_has_a_device(recipe: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
     site = dataclasses.replace(Site.of(prepared_of(recipe, tmp_path)), device="cuda")
     with closing(Workers(site, 3)) as workers:
-        assert [worker.device for worker in workers._all] == ["2", "5", "2"]
+        assert [worker.devices for worker in workers._all] == [("2",), ("5",), ("2",)]
+
+
+def test_each_worker_has_its_part_of_the_devices_that_were_named(recipe: Path, tmp_path: Path) -> None:
+    site = Site.of(prepared_of(recipe, tmp_path))
+    site = dataclasses.replace(site, device="cuda", devices=("7", "5", "3", "1"))
+    with closing(Workers(site, 2)) as workers:
+        assert [worker.devices for worker in workers._all] == [("7", "5"), ("3", "1")]
+
+
+def test_a_named_device_is_a_workers(recipe: Path, tmp_path: Path) -> None:
+    with closing(open_executor(prepared_of(recipe, tmp_path, device="cpu:0"))) as executor:
+        assert isinstance(executor, Workers) and executor.slots == 1
 
 
 def test_one_executor_serves_several_runs(recipe: Path, tmp_path: Path) -> None:

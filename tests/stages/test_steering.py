@@ -280,8 +280,8 @@ class Watched(Trainable):
     def __post_init__(self) -> None:
         self.parameters = self.inner.parameters
 
-    def loss(self, batch: Batch, task: int, seed: int) -> torch.Tensor:
-        return self.inner.loss(batch, task, seed)
+    def loss(self, batch: Batch, task: int, seed: int, units: Sequence[int] | None = None) -> torch.Tensor:
+        return self.inner.loss(batch, task, seed, units)
 
     def score(self) -> float:
         self.scores.append(self.inner.score())

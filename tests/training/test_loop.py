@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class Toy(Trainable):
         self.tasks: list[int] = []
         self.seeds: list[int] = []
 
-    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
+    def loss(self, batch: Batch, task: int, seed: int, units: Sequence[int] | None = None) -> Tensor:
         self.seen.append(batch.ids)
         self.tasks.append(task)
         self.seeds.append(seed)
@@ -233,7 +233,7 @@ def test_every_step_has_a_seed_of_its_own(tmp_path: Path) -> None:
 class Plain(Toy):
     """Without dropout, so that one large batch and several small ones can be compared."""
 
-    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
+    def loss(self, batch: Batch, task: int, seed: int, units: Sequence[int] | None = None) -> Tensor:
         self.seen.append(batch.ids)
         self.seeds.append(seed)
         vectors = self.words[batch.input_ids] * batch.attention_mask[..., None]
@@ -567,7 +567,7 @@ def test_a_whole_models_norms_do_not_decay_but_its_attention_does(backbone: Back
 class Still(Toy):
     """A loss that gives no gradient worth mentioning."""
 
-    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
+    def loss(self, batch: Batch, task: int, seed: int, units: Sequence[int] | None = None) -> Tensor:
         return (self.words * 0).sum() + (self.bias * 0).sum()
 
 
@@ -586,8 +586,8 @@ def test_decay_shrinks_what_nothing_pulls_at(tmp_path: Path) -> None:
 class Steep(Toy):
     """A loss whose gradient is far too large."""
 
-    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
-        return 1e6 * super().loss(batch, task, seed)
+    def loss(self, batch: Batch, task: int, seed: int, units: Sequence[int] | None = None) -> Tensor:
+        return 1e6 * super().loss(batch, task, seed, units)
 
 
 def test_gradients_are_clipped_to_the_norm(tmp_path: Path) -> None:
@@ -605,7 +605,7 @@ def test_gradients_are_clipped_to_the_norm(tmp_path: Path) -> None:
 class Regularised(Toy):
     """A regulariser that pulls all words to 1."""
 
-    def loss(self, batch: Batch, task: int, seed: int) -> Tensor:
+    def loss(self, batch: Batch, task: int, seed: int, units: Sequence[int] | None = None) -> Tensor:
         return (self.words * 0).sum() + (self.bias * 0).sum()
 
     def regulariser(self) -> Tensor:
