@@ -151,7 +151,7 @@ def packaged(backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
         shutil.copytree(backbone_folder, target, dirs_exist_ok=True)
 
     known = backbones.KnownBackbone(
-        "1", layers=3, hidden=32, parameters=30_000, retrieval_layer=1, note="tiny"
+        "1", layers=3, hidden=32, heads=4, vocabulary=107, parameters=30_000, retrieval_layer=1, note="tiny"
     )
     folder = tmp_path_factory.mktemp("packaged")
     recipe = tiny.write_recipe(

@@ -115,7 +115,8 @@ class Context:
         self.progress(tokens, total, float("nan"), 0.0)
 
     def fresh_backbone(self, spec: BackboneSpec, inputs: Mapping[str, str]) -> Backbone:
-        """Return a copy of the pretrained backbone that may be changed."""
+        """Return a copy of the pretrained backbone that may be changed; the whole model in memory goes for it."""
+        self._full = None
         shared = self.backbone(spec, inputs)
         return dataclasses.replace(shared, model=copy.deepcopy(shared.model))
 
