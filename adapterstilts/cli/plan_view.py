@@ -13,7 +13,7 @@ from adapterstilts.backbones import sizes_of
 from adapterstilts.cli.table import echo_table, size_text
 from adapterstilts.recipe.plan import Stage
 from adapterstilts.runner.consequences import Consequence, told_together
-from adapterstilts.runner.estimate import Throughput, estimate, peak_disk
+from adapterstilts.runner.estimate import Throughput, batches_of, estimate, peak_disk
 from adapterstilts.runner.fits import Room, remedies
 from adapterstilts.runner.memory import SpecOf
 from adapterstilts.runner.missing import ABSENT
@@ -51,7 +51,9 @@ def plan_rows(prepared: Prepared, room: Room) -> list[dict[str, Any]]:
             "data": [str(use) for use in stage.data],
             "validation": [str(use) for use in stage.validation],
         }
-        rows.append({**row, **reads, **vars(cost), **_memory(stage, prepared, room, spec_of)})
+        rows.append(
+            {**row, **reads, **vars(cost), **_memory(stage, prepared, room, spec_of, batches_of(stage, cost))}
+        )
     return rows
 
 
@@ -71,9 +73,11 @@ def _spec_of(prepared: Prepared) -> SpecOf:
     return spec_of
 
 
-def _memory(stage: Stage, prepared: Prepared, room: Room, spec_of: SpecOf) -> dict[str, Any]:
+def _memory(
+    stage: Stage, prepared: Prepared, room: Room, spec_of: SpecOf, batches: int | None
+) -> dict[str, Any]:
     """Return the estimate of a stage's memory, what was measured of one in the store, and what would make one fit."""
-    memory = room.memory(stage, spec_of)
+    memory = room.memory(stage, spec_of, batches)
     there = None if stage.key in prepared.missing else prepared.store.find(stage.key)
     fits = None if memory is None else room.holds(memory)
     left = stage.key in prepared.missing and fits is False
@@ -83,7 +87,7 @@ def _memory(stage: Stage, prepared: Prepared, room: Room, spec_of: SpecOf) -> di
         "fits": fits,
         "remedies": [
             {"change": one.change, "peak": one.memory.peak, "fits": one.enough}
-            for one in (remedies(stage, spec_of, room) if left else ())
+            for one in (remedies(stage, spec_of, room, batches) if left else ())
         ],
     }
 

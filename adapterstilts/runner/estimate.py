@@ -122,6 +122,16 @@ def estimate(
     return Estimate(steps, tokens, seconds, _disk(stage, tokens))
 
 
+def batches_of(stage: Stage, cost: Estimate) -> int | None:
+    """Return how many batches a stage computes; None where that is not known, or it computes none."""
+    spec = stage.spec
+    if isinstance(spec, TrainingStage):
+        return None if cost.steps is None else cost.steps * spec.training.accumulate
+    if isinstance(spec, Evaluate) and cost.tokens is not None:
+        return math.ceil(cost.tokens / spec.tokens_per_batch)
+    return None
+
+
 def _lengthened(
     stage: Stage, steps: int | None, tokens: int | None, more: int | None
 ) -> tuple[int | None, int | None]:

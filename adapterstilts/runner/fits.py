@@ -40,9 +40,11 @@ class Room:
         sharing = -(-workers // max(1, len(cuda_devices()))) if device == "cuda" else workers
         return cls(device, sizes, own and own // sharing, host and host // workers, checkpointing)
 
-    def memory(self, stage: Stage, spec_of: SpecOf) -> Memory | None:
+    def memory(self, stage: Stage, spec_of: SpecOf, batches: int | None) -> Memory | None:
         """Return what a stage takes; see `memory_of`."""
-        return memory_of(stage, spec_of, self.sizes, self.device, checkpointing=self.checkpointing)
+        return memory_of(
+            stage, spec_of, self.sizes, self.device, checkpointing=self.checkpointing, batches=batches
+        )
 
     def holds(self, memory: Memory) -> bool | None:
         """Whether there is room; None where nobody knows."""
@@ -66,15 +68,16 @@ class Remedy:
     enough: bool
 
 
-def remedies(stage: Stage, spec_of: SpecOf, room: Room) -> list[Remedy]:
+def remedies(stage: Stage, spec_of: SpecOf, room: Room, batches: int | None = None) -> list[Remedy]:
     """Return which change alone makes a stage fit, the mildest first; where none does, several together.
 
     Args:
         stage: that does not fit.
         spec_of: see `memory_of`.
         room: that it has.
+        batches: see `memory_of`.
     """
-    case = _Case(stage, spec_of, room)
+    case = _Case(stage, spec_of, room, batches)
     tried = [[one.tried() for one in change(case)] for change in _CHANGES]
     alone = [next((remedy for remedy in own if remedy.enough), None) for own in tried]
     return [remedy for remedy in alone if remedy is not None] or _together(case)
@@ -88,16 +91,18 @@ class _Case:
         stage: as changed.
         spec_of: see `memory_of`.
         room: as changed.
+        batches: see `memory_of`.
         change: the last one, for a reader.
     """
 
     stage: Stage
     spec_of: SpecOf
     room: Room
+    batches: int | None
     change: str = ""
 
     def tried(self) -> Remedy:
-        memory = self.room.memory(self.stage, self.spec_of)
+        memory = self.room.memory(self.stage, self.spec_of, self.batches)
         assert memory is not None
         return Remedy(self.change, memory, bool(self.room.holds(memory)))
 

@@ -38,8 +38,14 @@ SpecOf = Callable[[str], Mapping[str, Any]]
 """The canonical spec of a stage by its key."""
 
 _FP32 = 4
-# Python, torch, the library and a tokenizer of 250,000 subwords, on Linux: measured, without any weights.
-_PROCESS = 700 << 20
+# Measured on Linux with two Zen 5 cores and torch 2.13: Python, torch and the library; for each of its subwords, a
+# tokenizer; and what one kernel takes that oneDNN compiles for one shape of a product, of which it keeps so many.
+_PROCESS, _SUBWORD = 400 << 20, 1160
+_KERNEL, _KERNELS = 600 << 10, 1024
+# Products of different shapes in a batch, without the gradient's.
+_SHAPES = 13
+# Of a process's memory, blocks that come and go leave gaps: measured, beside what the layers keep.
+_GAPS = 1.3
 # A driver's context and torch's kernels, in the machine's memory: a usual figure, not measured here.
 _CUDA_PROCESS = 3 << 30
 # What cuBLAS sets aside for its products, on the device.
@@ -53,7 +59,7 @@ _TOLD_COPIES = 4
 # On a CPU the engine multiplies attention out in bf16, and in fp32 for texts that are shorter.
 _FUSED_FROM = 128
 # What adapters without a bottleneck keep of a token in a layer, in hidden states.
-_KEPT_INPUTS = {"lora": 1, "ia3": 6, "prefix_tuning": 2, "mam": 2}
+_KEPT_INPUTS = {"lora": 5, "ia3": 9, "prefix_tuning": 4, "mam": 4}
 _PLACES = {"seq_bn": 1, "double_seq_bn": 2, "compacter": 2, "par_bn": 1, "mam": 1}
 _FIRST_TOKEN_KINDS = frozenset(
     {"classification", "multilabel", "regression", "multiple_choice", "multi_select"}
@@ -166,7 +172,13 @@ class _Way:
 
 
 def memory_of(
-    stage: Stage, spec_of: SpecOf, sizes: Sizes | None, device: str, *, checkpointing: bool = False
+    stage: Stage,
+    spec_of: SpecOf,
+    sizes: Sizes | None,
+    device: str,
+    *,
+    checkpointing: bool = False,
+    batches: int | None = None,
 ) -> Memory | None:
     """Return what a stage takes in a process of its own; None for one that loads no backbone, or one of unknown sizes.
 
@@ -176,26 +188,29 @@ def memory_of(
         sizes: of the backbone.
         device: ``cpu`` or ``cuda``.
         checkpointing: whether a layer's inside is computed again for its gradient.
+        batches: that are computed, where they are known; on a CPU new shapes take memory.
     """
     spec: Any = stage.spec
     if sizes is None or not hasattr(spec, "backbone"):
         return None
     if not hasattr(spec, "numerics"):
         weights = _held(sizes, spec.backbone.quantize)
-        return _memory(sizes, device, weights)
+        return _memory(sizes, device, weights, _process(sizes))
     way = _way(stage, spec_of, sizes, device, checkpointing)
     training = spec.training if isinstance(spec, TrainingStage) else None
     trained = _trained(spec, way)
     weights = _weights(way, training=training is not None, trained=trained)
     # A whole model that is read again lies beside the one that it is copied to.
     read = 1 if way.whole and (training is None or spec.continues) else 0
+    process = _process(sizes) + _kernels(way, batches, training=training is not None)
     if training is None:
-        return _memory(sizes, device, weights, work=_work(way, training=False), read=read)
+        return _memory(sizes, device, weights, process, work=_work(way, training=False), read=read)
     best = 2 * trained * _FP32 if training.evaluations else 0
     return _memory(
         sizes,
         device,
         weights,
+        process,
         state=3 * trained * _FP32 + (0 if way.cuda else best),
         kept=_kept(way) + _kept_by_heads(spec, way),
         work=_work(way, training=True) + _told(spec, way),
@@ -208,6 +223,7 @@ def _memory(
     sizes: Sizes,
     device: str,
     weights: float,
+    process: int,
     *,
     state: int = 0,
     kept: float = 0,
@@ -221,8 +237,20 @@ def _memory(
         return Memory(
             int(weights), state, int(kept), int(work) + _CUDA_WORKSPACE, process=0, loading=0, beside=host
         )
-    loading = _PROCESS + int(weights) + read * file
-    return Memory(int(weights), state, int(kept), int(work), _PROCESS, loading)
+    loading = process + int(weights) + read * file
+    return Memory(int(weights), state, int(_GAPS * kept), int(work), process, loading)
+
+
+def _process(sizes: Sizes) -> int:
+    return _PROCESS + _SUBWORD * sizes.vocabulary
+
+
+def _kernels(way: _Way, batches: int | None, *, training: bool) -> int:
+    """Return the bytes of the kernels that oneDNN compiles for products; plain ones in fp32 are another library's."""
+    if way.number == _FP32 and not way.engine:
+        return 0
+    shapes = _KERNELS if batches is None else batches * _SHAPES * (2 if training else 1)
+    return _KERNEL * min(_KERNELS, shapes)
 
 
 def _way(stage: Stage, spec_of: SpecOf, sizes: Sizes, device: str, checkpointing: bool) -> _Way:
@@ -397,8 +425,8 @@ def _kept_by_part(part: _Part, way: _Way) -> float:
     if way.engine:
         # The bottlenecks, their fp32 copy, their weights and their mix.
         return hidden * (norm + number) + bottlenecks * (2 * number + 2 * _FP32)
-    # Outputs of all adapters, their keys and their values.
-    return hidden * (norm + 2 * number + 3 * count * number) + bottlenecks * number
+    # Outputs of all adapters, as they are and stacked, their keys and their values.
+    return hidden * (norm + 2 * number + 4 * count * number) + bottlenecks * number
 
 
 def _kept_by_adapter(adapter: AdapterSpec, trains: bool, way: _Way) -> float:
