@@ -259,7 +259,7 @@ def _disk(stage: Stage, tokens: int | None) -> int | None:
     hidden = known.hidden
     numbers = sum(hidden * hidden + hidden * max(1, len(task.labels)) for task in spec.data)
     if isinstance(spec, TrainAdapter):
-        adapter = adapter_numbers(spec.adapter, known)
+        adapter = adapter_numbers(spec.adapter, known.sizes)
         if adapter is None:
             return None
         numbers += adapter

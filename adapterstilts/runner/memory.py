@@ -200,8 +200,9 @@ def memory_of(
     training = spec.training if isinstance(spec, TrainingStage) else None
     trained = _trained(spec, way)
     weights = _weights(way, training=training is not None, trained=trained)
-    # A whole model that is read again lies beside the one that it is copied to.
-    read = 1 if way.whole and (training is None or spec.continues) else 0
+    # What is read to be copied or quantised lies beside what comes of it.
+    copied = way.whole and (training is None or spec.continues)
+    read = 1 if copied or way.quantize != "none" else 0
     process = _process(sizes) + _kernels(way, batches, training=training is not None)
     if training is None:
         return _memory(sizes, device, weights, process, work=_work(way, training=False), read=read)

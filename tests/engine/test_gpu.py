@@ -1,4 +1,4 @@
-"""Training on a device: what stands where, what is learned, what stays as it was. The same on a CPU, where it can be."""
+"""Training on a device: what stands where, what is learned, what stays as it was; the same on a CPU."""
 
 from __future__ import annotations
 
@@ -133,6 +133,7 @@ def test_the_engine_computes_what_the_library_does(
     found = {}
     with assembled(backbone, Blueprint("self", adapter=ADAPTER, heads=(HEAD,))) as assembly:
         parameters = unfreeze(assembly, full=False)
+        assembly.model.eval()
         with without_backbone_dropout(assembly):
             engine = EngineAssembly.of(assembly, FrozenEncoder(assembly.model, precision))
             for name, work in (("library", assembly), ("engine", engine)):
@@ -147,7 +148,8 @@ def test_the_engine_computes_what_the_library_does(
     assert difference <= tolerance * found["library"][1].norm()
 
 
-@pytest.mark.parametrize("device", DEVICES, indirect=True)
+@GPU
+@pytest.mark.parametrize("device", ["cuda"], indirect=True)
 def test_the_device_tells_its_peak(device: torch.device) -> None:
     memory = PeakMemory(device)
     before = memory.bytes
