@@ -61,6 +61,9 @@ def room_of(prepared: Prepared) -> Room:
     """Return what this machine has for each of a recipe's stages."""
     options = prepared.options
     sizes = sizes_of(prepared.recipe.file.backbone.model, local_backbone(prepared.recipe))
+    if options.executor == "ray":
+        # Its nodes are others, and Ray finds one that has room.
+        return Room(prepared.device, sizes, None, None, options.checkpointing)
     return Room.here(prepared.device, sizes, options.workers, checkpointing=options.checkpointing)
 
 

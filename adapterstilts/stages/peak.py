@@ -26,6 +26,8 @@ class PeakMemory:
         self._told = not self._cuda and _begin_anew()
         self._seen = 0
         if self._cuda:
+            # The first to touch the device may be this, which alone would not start it.
+            torch.cuda.init()
             torch.cuda.reset_peak_memory_stats(device)
         self._device = device
         self.sample()
