@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import gc
@@ -10,6 +11,7 @@ import importlib.util
 import os
 import platform
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,9 @@ _M_MMAP_MAX = -4
 _PACKAGES = ("adapterstilts", "torch", "adapters", "transformers", "tokenizers", "numpy")
 # What a backbone in 8 or 4 bits needs.
 QUANTIZING = ("bitsandbytes", "accelerate")
+# Where Linux says what a container may use, in versions 2 and 1 of its control groups.
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_PATIENCE = 20.0
 # CPU features with native bf16 matrix products; elsewhere bf16 is emulated and slower than fp32.
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
@@ -103,6 +108,46 @@ def cuda_devices() -> list[str]:
     if chosen is not None:
         return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
     return [str(n) for n in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+
+
+def device_memory(device: str) -> int | None:
+    """Return the bytes that a process may use at most, of the smallest device that it may use; None where unknown.
+
+    Args:
+        device: ``cpu`` for the machine's own memory, or what a container is given of it; ``cuda``.
+    """
+    return _cuda_memory() if device == "cuda" else _own_memory()
+
+
+def _own_memory() -> int | None:
+    known = [_number_in(path) for path in _CGROUP_LIMITS]
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # not every system tells it
+        known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min((number for number in known if number is not None), default=None)
+
+
+def _number_in(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None  # no such limit; version 2 then says "max"
+
+
+def _cuda_memory() -> int | None:
+    """Ask the driver's own tool, as torch is not there yet."""
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    try:
+        told = subprocess.run(
+            [*command, *(["--id", chosen] if chosen else [])],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_PATIENCE,
+        )
+        return min(int(line) << 20 for line in told.stdout.split("\n") if line.strip())
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
 
 
 def auto_precision(device: str) -> str:

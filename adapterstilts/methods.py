@@ -331,6 +331,13 @@ _NO_PARALLEL: Mapping[Family, str] = {
 _BESIDE: Mapping[str, Mapping[Family, str]] = {"fuse": _NO_FUSION, "parallel": _NO_PARALLEL}
 # What changes the matrix products themselves, which a quantised backbone leaves to another library.
 _NOT_QUANTIZED: tuple[Family, ...] = ("lora", "ia3")
+
+
+def quantizable(config: str) -> bool:
+    """Whether adapters of a configuration can be trained on a backbone in 8 or 4 bits."""
+    return config not in METHODS or METHODS[config].family not in _NOT_QUANTIZED
+
+
 _ELSEWHERE = "give it a recipe of its own with `quantize: none`"
 
 

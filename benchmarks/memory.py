@@ -74,11 +74,11 @@ def child(work: Mapping[str, Any]) -> float:
 
     torch.set_num_threads(work["threads"])
     _WAYS[work["way"]](work)
-    return _peak() / 1e6
+    return process_peak() / 1e6
 
 
-def _peak() -> int:
-    """Return the peak of the process's resident memory in bytes.
+def process_peak() -> int:
+    """Return the peak of this process's resident memory in bytes.
 
     Raises:
         EnvironmentFault: on a system that does not tell it.

@@ -46,6 +46,9 @@ class Job:
         tokens_per_batch: of all stages.
         skip_layers: of the named settings ``n6``, ``n9`` ...: name -> layers.
         pretrained: name -> folder of an adapter.
+        quantize: of the backbone.
+        training: settings of all stages beside these.
+        options: of the run.
     """
 
     folder: Path
@@ -57,6 +60,9 @@ class Job:
     tokens_per_batch: int
     skip_layers: Mapping[str, int] = field(default_factory=dict)
     pretrained: Mapping[str, Path] = field(default_factory=dict)
+    quantize: str = "none"
+    training: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
 
     def again(self, folder: Path, precision: Precision, methods: Sequence[str]) -> Job:
         """Return the same job elsewhere, in another precision, of some of its methods."""
@@ -73,7 +79,7 @@ class Job:
             (self.folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         path = self.folder / "recipe.yaml"
         path.write_text(json.dumps(self._recipe()), encoding="utf-8")
-        return prepare(str(path), options=Options(store=self.folder / "store"))
+        return prepare(str(path), options=replace(self.options, store=self.folder / "store"))
 
     def _recipe(self) -> dict[str, Any]:
         files = {split: f"{split}.jsonl" for split in ("train", "test")}
@@ -81,12 +87,13 @@ class Job:
             "precision": self.precision,
             "tokens_per_batch": self.tokens_per_batch,
             "max_length": MAX_LENGTH,
-            "epochs": 1,
+            **({} if "steps" in self.training else {"epochs": 1}),
+            **self.training,
         }
         return {
             "version": 1,
             "name": "benchmark",
-            "backbone": {"model": str(self.backbone.resolve())},
+            "backbone": {"model": str(self.backbone.resolve()), "quantize": self.quantize},
             "training": {"default": training},
             "adapters": {name: {"skip_layers": layers} for name, layers in self.skip_layers.items()},
             "tasks": {

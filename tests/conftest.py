@@ -151,7 +151,7 @@ def tiny_package(backbone_folder: Path) -> Iterator[None]:
         shutil.copytree(backbone_folder, target, dirs_exist_ok=True)
 
     known = backbones.KnownBackbone(
-        "1", layers=3, hidden=32, parameters=30_000, retrieval_layer=1, note="tiny"
+        "1", layers=3, hidden=32, heads=4, vocabulary=107, parameters=30_000, retrieval_layer=1, note="tiny"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(backbones.KNOWN, "package:tiny", known)  # type: ignore[arg-type]

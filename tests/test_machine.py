@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +122,32 @@ def test_freed_memory_is_given_back_from_between_what_is_used() -> None:
     )
     given = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
     assert int(given) >= 60, "four blocks of 16 MB lay free"
+
+
+# ---- memory
+
+
+def test_a_containers_limit_counts_where_it_is_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit, none = tmp_path / "memory.max", tmp_path / "absent"
+    monkeypatch.setattr(machine, "_CGROUP_LIMITS", (limit, none))
+    limit.write_text("max\n")
+    whole = machine.device_memory("cpu")
+    assert whole is not None and whole > 10**8
+    limit.write_text("12345678\n")
+    assert machine.device_memory("cpu") == 12345678
+
+
+def test_the_drivers_tool_tells_the_memory_of_the_smallest_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.device_memory("cuda") is None
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text('#!/bin/sh\ncase "$*" in *--id*1*) echo 40000;; *) echo 80000; echo 40000;; esac\n')
+    tool.chmod(0o755)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert machine.device_memory("cuda") == 40000 << 20
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert machine.device_memory("cuda") == 40000 << 20
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert machine.device_memory("cuda") is None

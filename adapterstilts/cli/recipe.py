@@ -87,27 +87,28 @@ def check(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
 @click.argument("overrides", nargs=-1, metavar="[k=v]...")
 @run_options
 def plan(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
-    """Print what a run would do: stages, why, steps, time and disk."""
-    from adapterstilts.cli.plan_view import echo_consequences, plan_rows, summary
+    """Print what a run would do: stages, why, steps, time, memory and disk."""
+    from adapterstilts.cli.plan_view import echo_consequences, echo_too_large, plan_rows, room_of, summary
     from adapterstilts.runner.consequences import consequences
     from adapterstilts.runner.prepare import prepare
 
     prepared = prepare(recipe, overrides, as_options(given), look_inside=False)
-    rows = plan_rows(prepared)
+    room = room_of(prepared)
+    rows = plan_rows(prepared, room)
     asked = consequences(prepared.plan, prepared.lineage)
     if given["as_json"]:
         print_json(
             {
                 "recipe": prepared.recipe.file.name,
                 "stages": rows,
-                "summary": summary(rows, prepared),
+                "summary": summary(rows, prepared, room),
                 "results": [one.to_data() for one in asked],
             }
         )
         return
     shown = [row for row in rows if given["verbose"] or row["state"] != "in the store"]
     echo_table(
-        ("STAGE", "STATE", "PATH", "STEPS", "TIME", "DISK"),
+        ("STAGE", "STATE", "PATH", "STEPS", "TIME", "MEMORY", "DISK"),
         [
             (
                 row["name"],
@@ -115,16 +116,18 @@ def plan(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
                 _path_text(row),
                 str(row["steps"] or ""),
                 "" if row["state"] == "in the store" else time_text(row["seconds"]),
+                _memory_text(row),
                 "" if row["state"] == "in the store" else size_text(row["disk"]),
             )
             for row in shown
         ],
     )
-    totals = summary(rows, prepared)
+    totals = summary(rows, prepared, room)
     click.echo(
         f"{totals['stages']} stages: {totals['cached']} in the store, {totals['to_run']} to run, "
         f"{totals['unresolved']} unresolved; time {time_text(totals['seconds'])}, "
-        f"disk {size_text(totals['disk'])} (at its peak {size_text(totals['peak_disk'])})"
+        f"disk {size_text(totals['disk'])} (at its peak {size_text(totals['peak_disk'])}), "
+        f"memory at its peak {size_text(totals['peak_memory'])} of {size_text(totals['memory_here'])}"
     )
     if prepared.recipe.space is not None:
         trials = prepared.recipe.space.section.trials
@@ -132,7 +135,16 @@ def plan(recipe: str, overrides: tuple[str, ...], **given: Any) -> None:
         click.echo(
             f"a study of {trials} trials{of_each} goes before; it adds its winner, and chooses settings"
         )
+    echo_too_large(rows, room)
     echo_consequences(asked)
+
+
+def _memory_text(row: dict[str, Any]) -> str:
+    """Return how much a stage is thought to take; of one in the store, what was measured."""
+    if row["state"] == "in the store":
+        return size_text(row["measured_memory"]) if row["measured_memory"] else ""
+    peak = "" if row["memory"] is None else size_text(row["memory"]["peak"])
+    return f"{peak}, too much" if row["fits"] is False else peak
 
 
 def _path_text(row: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
+from adapterstilts.backbones import sizes_of
 from adapterstilts.errors import EnvironmentFault, Fault, StageFailed
 from adapterstilts.runner.attempt import (
     Ending,
@@ -29,6 +30,7 @@ from adapterstilts.runner.attempt import (
 from adapterstilts.runner.needs import Needs, needs_of
 from adapterstilts.runner.site import Site
 from adapterstilts.runner.workers import now_and_then
+from adapterstilts.store.mirror import open_store
 
 try:
     import ray
@@ -57,6 +59,7 @@ class OnRay:
         if self._started:
             _connect()
         self._data = pickle.dumps(site)
+        self._store = open_store(site.store, site.mirror, site.lease_seconds)
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
@@ -83,7 +86,17 @@ class OnRay:
         """Run a stage where there is room."""
         number = next(self._numbers)
         self._followers[number] = follower
-        needs = needs_of(work.stage, self._site.threads, self._site.device)
+        site = self._site
+        model = getattr(work.stage.spec, "backbone", None)
+        needs = needs_of(
+            work.stage,
+            # Inputs are published before a stage starts.
+            lambda key: self._store.get(key).record.spec,
+            sizes_of(model.model, site.backbone_folder) if model else None,
+            threads=site.threads,
+            device=site.device,
+            checkpointing=site.checkpointing,
+        )
         options = _options(needs, work.stage.name)
         task = ray.remote(_perform).options(**options)
         reference = task.remote(self._data, pickle.dumps(work), self._board, number)
@@ -139,7 +152,9 @@ def _room(resources: Mapping[str, float], site: Site) -> int:
 
 
 def _options(needs: Needs, name: str) -> dict[str, Any]:
-    memory = {} if needs.memory is None else {"memory": needs.memory}
+    # More than the largest node has, Ray would wait for without end.
+    most = max((node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]), default=0)
+    memory = {} if needs.memory is None else {"memory": min(needs.memory, most)}
     return {
         "name": name,
         "num_cpus": needs.cpus,

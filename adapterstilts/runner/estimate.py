@@ -122,6 +122,16 @@ def estimate(
     return Estimate(steps, tokens, seconds, _disk(stage, tokens))
 
 
+def batches_of(stage: Stage, cost: Estimate) -> int | None:
+    """Return how many batches a stage computes; None where that is not known, or it computes none."""
+    spec = stage.spec
+    if isinstance(spec, TrainingStage):
+        return None if cost.steps is None else cost.steps * spec.training.accumulate
+    if isinstance(spec, Evaluate) and cost.tokens is not None:
+        return math.ceil(cost.tokens / spec.tokens_per_batch)
+    return None
+
+
 def _lengthened(
     stage: Stage, steps: int | None, tokens: int | None, more: int | None
 ) -> tuple[int | None, int | None]:
@@ -249,7 +259,7 @@ def _disk(stage: Stage, tokens: int | None) -> int | None:
     hidden = known.hidden
     numbers = sum(hidden * hidden + hidden * max(1, len(task.labels)) for task in spec.data)
     if isinstance(spec, TrainAdapter):
-        adapter = adapter_numbers(spec.adapter, known)
+        adapter = adapter_numbers(spec.adapter, known.sizes)
         if adapter is None:
             return None
         numbers += adapter

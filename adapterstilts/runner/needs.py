@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from adapterstilts.backbones import KNOWN
+from adapterstilts.backbones import Sizes
 from adapterstilts.recipe.plan import Stage
+from adapterstilts.runner.memory import SpecOf, memory_of
 
-_BYTES_PER_FLOAT = 4
-# Python, torch, the data, activations.
-_PROCESS_BYTES = 2 << 30
-# Beside the pretrained weights, a whole model that trains has its own, their gradients and Adam's two moments.
-_WHOLE_COPIES = 5
+# An estimate of memory is that good, and a node that is too full kills what runs on it.
+_MARGIN = 1.25
 # These work on files alone.
 _NO_DEVICE = ("average",)
 
@@ -32,18 +29,25 @@ class Needs:
     memory: int | None
 
 
-def needs_of(stage: Stage, threads: int, device: str) -> Needs:
+def needs_of(
+    stage: Stage,
+    spec_of: SpecOf,
+    sizes: Sizes | None,
+    *,
+    threads: int,
+    device: str,
+    checkpointing: bool = False,
+) -> Needs:
     """Return what a stage needs.
 
     Args:
         stage: of a plan.
+        spec_of: tells the specs of its inputs.
+        sizes: of the backbone; None where they are not known.
         threads: that compute.
-        device: ``cpu`` or ``cuda``; on the latter the optimiser's state lies in the device's memory.
+        device: ``cpu`` or ``cuda``; on the latter only the loading takes the machine's own memory.
+        checkpointing: whether a layer's inside is computed again for its gradient.
     """
-    spec: Any = stage.spec
-    gpus = int(device == "cuda" and spec.kind not in _NO_DEVICE)
-    known = KNOWN.get(spec.backbone.model) if hasattr(spec, "backbone") else None
-    if known is None:
-        return Needs(threads, gpus, None)
-    copies = _WHOLE_COPIES if spec.kind == "full_finetune" and not gpus else 1
-    return Needs(threads, gpus, _PROCESS_BYTES + copies * known.parameters * _BYTES_PER_FLOAT)
+    gpus = int(device == "cuda" and stage.spec.kind not in _NO_DEVICE)
+    memory = memory_of(stage, spec_of, sizes, device, checkpointing=checkpointing)
+    return Needs(threads, gpus, None if memory is None else int(_MARGIN * memory.host))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from adapterstilts.backbones import KnownBackbone
+from adapterstilts.backbones import Sizes
 from adapterstilts.methods import METHODS
 from adapterstilts.specs import AdapterSpec
 
@@ -13,13 +13,13 @@ from adapterstilts.specs import AdapterSpec
 _WIDER = 4
 
 
-def adapter_numbers(spec: AdapterSpec, known: KnownBackbone) -> int | None:
+def adapter_numbers(spec: AdapterSpec, sizes: Sizes) -> int | None:
     """Return about how many numbers an adapter has on a backbone; None for one that was trained elsewhere."""
     if spec.config not in METHODS:
         return None
     defaults = {name: option.default for name, option in METHODS[spec.config].options.items()}
-    layers = known.layers - spec.skip_layers
-    return _NUMBERS[spec.config]({**defaults, **spec.options}, known.hidden, layers, spec.reduction_factor)
+    layers = sizes.layers - spec.skip_layers
+    return _NUMBERS[spec.config]({**defaults, **spec.options}, sizes.hidden, layers, spec.reduction_factor)
 
 
 def _bottleneck(_: Mapping[str, Any], hidden: int, layers: int, factor: int) -> int:

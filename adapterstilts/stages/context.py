@@ -122,7 +122,7 @@ class Context:
         self.progress(tokens, total, float("nan"), 0.0)
 
     def fresh_backbone(self, spec: BackboneSpec, inputs: Mapping[str, str]) -> Backbone:
-        """Return a copy of the pretrained backbone that may be changed; the whole model before it is given up."""
+        """Return a copy of the pretrained backbone that may be changed; the whole model in memory goes for it."""
         self._full = None
         return_freed_memory()
         shared = self.backbone(spec, inputs)

@@ -26,6 +26,7 @@ from adapterstilts.stages.computing import computing
 from adapterstilts.stages.context import Context
 from adapterstilts.stages.controls import read_counts
 from adapterstilts.stages.inference import predict, settings_of
+from adapterstilts.stages.peak import PeakMemory
 from adapterstilts.stages.retrieval import retrieve
 from adapterstilts.store.store import Artifact
 
@@ -34,7 +35,7 @@ def evaluate(stage: Stage, context: Context, workspace: Path) -> dict[str, Any]:
     """Write ``predictions.jsonl`` and return the scores."""
     spec = stage.spec
     assert isinstance(spec, Evaluate)
-    started = time.monotonic()
+    started, memory = time.monotonic(), PeakMemory(context.device)
     use = stage.data[0]
     loaded = context.rows(use)
     predictions, tokens = _answers(stage, spec, context, loaded.rows)
@@ -46,6 +47,7 @@ def evaluate(stage: Stage, context: Context, workspace: Path) -> dict[str, Any]:
         "examples": len(predictions),
         "tokens_seen": tokens,
         "seconds": time.monotonic() - started,
+        "peak_bytes": memory.bytes,
         "dropped": dict(loaded.dropped),
         "repaired": dict(loaded.repaired),
     }

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor, nn
 
@@ -44,6 +43,7 @@ from adapterstilts.specs import (
 from adapterstilts.stages.computing import computing
 from adapterstilts.stages.context import Context
 from adapterstilts.stages.inference import settings_of
+from adapterstilts.stages.peak import PeakMemory
 from adapterstilts.stages.steering import Steering, by_task
 from adapterstilts.stages.weighting import balanced
 from adapterstilts.store.digest import canonical
@@ -139,7 +139,7 @@ def _train(
     blueprint: Blueprint,
 ) -> dict[str, Any]:
     """Train, write what came out, and return what was measured; of several processes the others return nothing."""
-    memory = _PeakMemory(context.device)
+    memory = PeakMemory(context.device)
     with ExitStack() as stack:
         for tracker in context.trackers:
             tracker.start(stage.name, canonical(spec))
@@ -181,7 +181,7 @@ def _train(
         "examples_seen": progress.examples,
         "tokens_seen": progress.tokens,
         "seconds": progress.seconds,
-        "peak_bytes": memory.peak,
+        "peak_bytes": memory.bytes,
         "final_loss": next(point["loss"] for point in reversed(progress.curve) if "loss" in point),
         "dropped": _summed(split.dropped for split in loaded),
         "repaired": _summed(split.repaired for split in loaded),
@@ -225,7 +225,7 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(total)
 
 
-def _control(stage: Stage, context: Context, memory: _PeakMemory) -> Control:
+def _control(stage: Stage, context: Context, memory: PeakMemory) -> Control:
     def progress(step: int, steps: int, loss: float, rate: float) -> None:
         memory.sample()
         context.progress(step, steps, loss, rate)
@@ -242,19 +242,3 @@ def _control(stage: Stage, context: Context, memory: _PeakMemory) -> Control:
 def _write_curve(path: Path, curve: list[dict[str, float]]) -> None:
     lines = [json.dumps(point, sort_keys=True) for point in curve]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-class _PeakMemory:
-    """Largest memory seen at the steps of a stage, in bytes: the device's, or the process's on a CPU."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._cuda = device.type == "cuda"
-        self._process = psutil.Process()
-        self.peak = 0
-        if self._cuda:
-            torch.cuda.reset_peak_memory_stats()
-
-    def sample(self) -> None:
-        """Look once."""
-        now = torch.cuda.max_memory_allocated() if self._cuda else self._process.memory_info().rss
-        self.peak = max(self.peak, int(now))

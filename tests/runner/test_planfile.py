@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import Command
 
-from adapterstilts.cli.plan_view import plan_rows
+from adapterstilts.cli.plan_view import plan_rows, room_of
 from adapterstilts.recipe.plan import Plan
 from adapterstilts.runner.planfile import PLAN_FILE, plan_data, read_plan, why_changed
 from adapterstilts.runner.prepare import Options, prepare
@@ -143,7 +143,7 @@ def test_the_shown_plan_names_the_data_of_every_stage(tmp_path: Path) -> None:
     prepared = prepare(
         str(write_wide(tmp_path)), (), Options(store=tmp_path / "store", out=tmp_path, device="cpu")
     )
-    rows = {row["name"]: row for row in plan_rows(prepared)}
+    rows = {row["name"]: row for row in plan_rows(prepared, room_of(prepared))}
     assert len(rows) == len(prepared.plan.stages)
     assert rows["target/stars/target@0"]["data"] == ["stars.en.train"]
     assert rows["target/stars/target@0"]["validation"] == ["stars.en.validation"]
@@ -154,7 +154,7 @@ def test_the_plan_says_which_head_goes_on(tmp_path: Path, cli: Command) -> None:
     methods = ["target", "init_from(pairs)"]
     path = write_recipe(tmp_path, methods=methods)
     prepared = prepare(str(path), (), Options(store=tmp_path / "store", device="cpu"))
-    notes = {row["name"]: row["note"] for row in plan_rows(prepared)}
+    notes = {row["name"]: row["note"] for row in plan_rows(prepared, room_of(prepared))}
     name, note = "target/topics/init_from(pairs)@0", "a fresh head: that of pairs has other labels"
     assert notes.pop(name) == note
     assert set(notes.values()) == {""}

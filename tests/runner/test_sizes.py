@@ -13,9 +13,9 @@ from adapterstilts.model.shapes import BackboneShape, adapter_shapes
 from adapterstilts.runner.sizes import adapter_numbers
 from adapterstilts.specs import AdapterSpec
 
-BACKBONE = KNOWN[PACKAGE_MODEL]
+BACKBONE = KNOWN[PACKAGE_MODEL].sizes
 SHAPE = BackboneShape(
-    hidden=BACKBONE.hidden, layers=BACKBONE.layers, heads=12, intermediate=4 * BACKBONE.hidden
+    hidden=BACKBONE.hidden, layers=BACKBONE.layers, heads=BACKBONE.heads, intermediate=BACKBONE.inner
 )
 
 

