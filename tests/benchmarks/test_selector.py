@@ -42,12 +42,13 @@ def test_ranks_that_are_shared_count_by_their_middle(benchmark: Any) -> None:
     assert benchmark.spearman([5, 5, 6], [1, 2, 3]) == pytest.approx(0.8660254)
 
 
-def test_the_shipped_recipe_is_sound(benchmark: Any) -> None:
+@pytest.mark.parametrize(("name", "intermediates"), [("selector", 9), ("selector-small", 4)])
+def test_the_shipped_recipes_are_sound(name: str, intermediates: int) -> None:
     from adapterstilts.recipe.load import load
     from adapterstilts.tasks.spec import HubSource
 
-    recipe = load(str(PROJECT / "benchmarks" / "selector.yaml"))
-    assert len(recipe.file.intermediate) == 9
+    recipe = load(str(PROJECT / "benchmarks" / f"{name}.yaml"))
+    assert len(recipe.file.intermediate) == intermediates
     sources = [
         split.source
         for task in recipe.tasks.values()
