@@ -27,7 +27,7 @@ class PeakMemory:
         self._seen = 0
         if self._cuda:
             # The first to touch the device may be this, which alone would not start it.
-            torch.cuda.init()
+            torch.cuda.init()  # type: ignore[no-untyped-call]
             torch.cuda.reset_peak_memory_stats(device)
         self._device = device
         self.sample()
