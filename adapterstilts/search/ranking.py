@@ -195,13 +195,19 @@ class Ranking:
         spec = self._stage.spec
         assert isinstance(spec, TrainAdapter)
         (data,) = spec.data
-        return answers_of(self._encoded(self._stage), data.kind, len(data.labels))
+        return answers_of(self._encoded(self._alone.plan, self._stage), data.kind, len(data.labels))
 
-    def _encoded(self, stage: Stage) -> Encoded:
+    def _backbone(self, plan: Plan, stage: Stage) -> Backbone:
+        """Return the backbone of a stage, converted where it has to be."""
+        self._run(plan, [stage.inputs[BACKBONE]] if BACKBONE in stage.inputs else [])
+        assert isinstance(stage.spec, TrainAdapter)
+        return self.context.backbone(stage.spec.backbone, stage.inputs)
+
+    def _encoded(self, plan: Plan, stage: Stage) -> Encoded:
         """Return all data of a stage that have the kind of its first task."""
         spec = stage.spec
         assert isinstance(spec, TrainAdapter)
-        backbone = self.context.backbone(spec.backbone, stage.inputs)
+        backbone = self._backbone(plan, stage)
         uses = iter(stage.data)
         parts = []
         for data in spec.data:
@@ -214,9 +220,8 @@ class Ranking:
         """Return the mean states ``(sequences, hidden)`` of a stage's data, without any adapter."""
         spec = stage.spec
         assert isinstance(spec, TrainAdapter)
-        self._run(plan, [stage.inputs[BACKBONE]] if BACKBONE in stage.inputs else [])
-        encoded = self._encoded(stage)
-        backbone = self.context.backbone(spec.backbone, stage.inputs)
+        encoded = self._encoded(plan, stage)
+        backbone = self._backbone(plan, stage)
         with self._reading(backbone, Blueprint("stack()"), stage, spec.numerics) as (assembly, placed):
             units = sample(len(encoded))
             return states(assembly, encoded, units, spec.numerics, tokens=False, placed=placed)
@@ -228,7 +233,7 @@ class Ranking:
         # The path of training on top of this adapter: the engine computes it there if it can compute it alone.
         spec = work.plan.stages[work.trained[0]].spec
         assert isinstance(spec, TrainAdapter)
-        backbone = self.context.backbone(spec.backbone, self._stage.inputs)
+        backbone = self._backbone(work.plan, self._stage)
         blueprint = Blueprint(_INPUT, {_INPUT: self.context.artifact(stage.key).path / ADAPTER_FOLDER})
         with self._reading(backbone, blueprint, self._stage, spec.numerics) as (assembly, placed):
             found = states(

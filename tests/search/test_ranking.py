@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import studies
 import tiny
+from conftest import tiny_package
 
 from adapterstilts.errors import UsageError
 from adapterstilts.runner.execute import context_of
@@ -19,7 +20,7 @@ from adapterstilts.search.work import Workshop
 EVERY = ("similarity", "logme", "neighbours", "few_step", "size")
 
 
-def prepared_in(folder: Path, backbone: Path, **changes: object) -> Prepared:
+def prepared_in(folder: Path, backbone: Path | str, **changes: object) -> Prepared:
     recipe = studies.write_recipe(folder, backbone, trials=2, **changes)  # type: ignore[arg-type]
     return prepare(str(recipe), options=Options(store=folder / "store", out=folder / "out", threads=1))
 
@@ -37,6 +38,18 @@ def test_every_selector_ranks_every_adapter(backbone_folder: Path, tmp_path: Pat
     again = tiny.Listener()
     assert rank_adapters(prepared, selectors(EVERY), again) == scores
     assert set(again.ended.values()) == {"cached"}
+
+
+@pytest.mark.parametrize("selector", ["logme", "similarity"])
+def test_a_backbone_out_of_a_package_is_converted_first(
+    backbone_folder: Path, tmp_path: Path, selector: str
+) -> None:
+    listener = tiny.Listener()
+    with tiny_package(backbone_folder):
+        prepared = prepared_in(tmp_path, "package:tiny")
+        scores = rank_adapters(prepared, [selector], listener)
+    assert set(scores["topics"][selector]) == {"reply", "pairs"}
+    assert next(iter(listener.ended)).startswith("backbone")
 
 
 def test_the_engine_ranks_as_the_library_does(backbone_folder: Path, tmp_path: Path) -> None:
