@@ -17,7 +17,7 @@ from adapterstilts.errors import Fault, StageFailed
 from adapterstilts.recipe.plan import Plan, Stage
 from adapterstilts.runner.prepare import Options, Prepared, prepare
 from adapterstilts.runner.reporter import Silent
-from benchmarks.memory import process_peak
+from benchmarks.memory import alone, process_peak
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def take(prepared: Prepared, stage: Stage) -> Taken:
     }
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.apart"],
+            alone("benchmarks.apart"),
             input=json.dumps(work),
             text=True,
             stdout=subprocess.PIPE,

@@ -42,7 +42,7 @@ def _child(setting: Setting, way: str, budget: int) -> float:
         "threads": setting.threads,
     }
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.memory", "--child"],
+        alone("benchmarks.memory", "--child"),
         input=json.dumps(work),
         text=True,
         check=True,
@@ -77,8 +77,17 @@ def child(work: Mapping[str, Any]) -> float:
     return process_peak() / 1e6
 
 
+def alone(module: str, *words: str) -> list[str]:
+    """Return the command that runs a module in a process whose peak is its own.
+
+    Linux passes a process's peak on to the programs that it starts by way of `subprocess`. A shell in between has next
+    to none.
+    """
+    return ["/bin/sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-m", module, *words]
+
+
 def process_peak() -> int:
-    """Return the peak of this process's resident memory in bytes.
+    """Return the peak of this process's resident memory in bytes; see `alone`.
 
     Raises:
         EnvironmentFault: on a system that does not tell it.

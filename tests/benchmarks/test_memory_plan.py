@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,15 @@ def named(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(PROJECT)
     monkeypatch.setenv("PYTHONPATH", str(PROJECT))
     return lambda name: importlib.import_module(f"benchmarks.{name}")
+
+
+def test_a_process_has_not_the_peak_of_the_one_that_started_it(named: Any, tmp_path: Path) -> None:
+    (tmp_path / "tells.py").write_text("from benchmarks.memory import process_peak\nprint(process_peak())")
+    memory = named("memory")
+    ours = bytearray(b"1") * (1 << 30)
+    command = memory.alone("tells")
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert 10**6 < int(told) < len(ours) < memory.process_peak()
 
 
 @pytest.mark.slow
