@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import random
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,9 @@ from adapterstilts.runner.prepare import Options
 PROJECT = Path(__file__).resolve().parents[2]
 # What the project promises of it.
 TOLERANCE = 0.25
-# In threes, so that a batch is full of texts that are as long as they may be.
-TEXT = (
-    "a long and winding text that says the same things again and again, in words that everybody knows; " * 12
-)
+# Words of a text, each of a subword at the least: more than `max_length`, so that a batch is full.
+WORDS = 140
+WORD_BEGINS = "\u2581"
 
 
 @pytest.fixture
@@ -35,6 +36,18 @@ def test_a_process_has_not_the_peak_of_the_one_that_started_it(named: Any, tmp_p
     command = memory.alone("tells")
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert 10**6 < int(told) < len(ours) < memory.process_peak()
+
+
+def words_of_all_languages(backbone: Path, count: int) -> list[str]:
+    """Return texts that read the embeddings from one end to the other.
+
+    They are mapped from a file, of which only the pages that are read take memory; the estimate has all of them.
+    """
+    vocabulary = json.loads((backbone / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+    words = [piece[1:] for piece, _ in vocabulary if piece.startswith(WORD_BEGINS) and len(piece) > 3]
+    assert len(words) > 100_000
+    draw = random.Random(0)
+    return [" ".join(draw.sample(words, WORDS)) for _ in range(count)]
 
 
 @pytest.mark.slow
@@ -56,7 +69,7 @@ def test_an_estimate_is_within_a_quarter(
     if quantize != "none":
         pytest.importorskip("bitsandbytes", reason="the extra `quantize` is not installed")
     backbone = named("material").backbone_folder(PACKAGE_MODEL, tmp_path / "backbone")
-    texts = [f"{TEXT} {number}" for number in range(36)]
+    texts = words_of_all_languages(backbone, 36)
     made = named("ours").random_adapters(backbone, tmp_path / "adapters", 2) if "fuse" in method else {}
     job = named("ours").Job(
         tmp_path / "job",
