@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from adapterstilts import machine
 from adapterstilts.errors import EnvironmentFault, UsageError
@@ -106,6 +108,32 @@ def test_freed_memory_is_taken_again() -> None:
         for word in ("yes", "no")
     ]
     assert counts[0] < counts[1] / 4
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="no oneDNN")
+def test_few_kernels_are_kept_unless_the_environment_has_another_number() -> None:
+    """What oneDNN says of its cache: a shape that was seen many shapes ago is compiled again."""
+    script = (
+        "from adapterstilts.machine import KERNELS_KEPT, keep_few_kernels\n"
+        "keep_few_kernels()\n"
+        "import torch\n"
+        "from adapterstilts.engine.linear import _onednn\n"
+        "product, matrix = _onednn(), torch.ones(48, 32)\n"
+        "arranged = product.arrange(matrix)\n"
+        "for rows in [*range(1, KERNELS_KEPT + 20), 1]: product.multiply(torch.ones(rows, 32), arranged, None)\n"
+    )
+    made = {}
+    for kept in ("", "1024"):
+        given = {"ONEDNN_VERBOSE": "profile_create", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": kept}
+        environment = {**os.environ, **{name: value for name, value in given.items() if value}}
+        if not kept:
+            environment.pop("ONEDNN_PRIMITIVE_CACHE_CAPACITY", None)
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+        )
+        last = [line for line in done.stdout.splitlines() if ",create" in line and ",mb1ic32oc48" in line]
+        made[kept] = ["cache_miss" in line for line in last]
+    assert made == {"": [True, True], "1024": [True, False]}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")

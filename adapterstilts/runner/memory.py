@@ -38,14 +38,15 @@ SpecOf = Callable[[str], Mapping[str, Any]]
 """The canonical spec of a stage by its key."""
 
 _FP32 = 4
-# Measured on Linux with two Zen 5 cores and torch 2.13: Python, torch and the library; for each of its subwords, a
-# tokenizer; and what one kernel takes that oneDNN compiles for one shape of a product, of which it keeps so many.
-_PROCESS, _SUBWORD = 400 << 20, 1160
-_KERNEL, _KERNELS = 600 << 10, 1024
-# Products of different shapes in a batch, without the gradient's.
-_SHAPES = 13
-# Of a process's memory, blocks that come and go leave gaps: measured, beside what the layers keep.
-_GAPS = 1.3
+# Measured on Linux with two Zen 5 cores and torch 2.13: Python, torch, the library and the kernels that oneDNN compiles
+# and keeps (`adapterstilts.machine`); and a tokenizer, for each of its subwords.
+_PROCESS, _SUBWORD = 440 << 20, 1160
+# Blocks that come and go leave gaps in a process's memory. Measured: in training this share of what the layers keep;
+# and, as every batch has other sizes, this share more after so many batches, but no more than so many fp32 states of
+# each token and layer; in an evaluation this multiple of what the layer at work makes.
+_GAPS_AMONG_KEPT, _GAPS_OF_SIZES, _GAPS_STATES = 0.3, 1.5, 10
+_GAPS_GROW_FOR = 20
+_GAPS_IN_EVALUATION = 3
 # A driver's context and torch's kernels, in the machine's memory: a usual figure, not measured here.
 _CUDA_PROCESS = 3 << 30
 # What cuBLAS sets aside for its products, on the device.
@@ -76,6 +77,7 @@ class Memory:
         state: gradients and moments of what trains, and the best state so far.
         kept: what the layers keep for the gradient of the largest batch.
         work: what the layer at work makes for a moment.
+        gaps: between blocks of all sizes, where a process's memory holds them.
         process: Python and the libraries, where they share the memory.
         loading: the most that is needed before the first batch, the process included.
         beside: the machine's memory, where it is not the machine that computes.
@@ -85,6 +87,7 @@ class Memory:
     state: int
     kept: int
     work: int
+    gaps: int
     process: int
     loading: int
     beside: int = 0
@@ -92,7 +95,8 @@ class Memory:
     @property
     def peak(self) -> int:
         """The most at any time, in the memory of the device that computes."""
-        return max(self.loading, self.weights + self.state + self.kept + self.work + self.process)
+        computing = self.weights + self.state + self.kept + self.work + self.gaps + self.process
+        return max(self.loading, computing)
 
     @property
     def host(self) -> int:
@@ -188,14 +192,14 @@ def memory_of(
         sizes: of the backbone.
         device: ``cpu`` or ``cuda``.
         checkpointing: whether a layer's inside is computed again for its gradient.
-        batches: that are computed, where they are known; on a CPU new shapes take memory.
+        batches: that are computed, where they are known; on a CPU their sizes leave gaps.
     """
     spec: Any = stage.spec
     if sizes is None or not hasattr(spec, "backbone"):
         return None
     if not hasattr(spec, "numerics"):
         weights = _held(sizes, spec.backbone.quantize)
-        return _memory(sizes, device, weights, _process(sizes))
+        return _memory(sizes, device, weights)
     way = _way(stage, spec_of, sizes, device, checkpointing)
     training = spec.training if isinstance(spec, TrainingStage) else None
     trained = _trained(spec, way)
@@ -203,18 +207,21 @@ def memory_of(
     # What is read to be copied or quantised lies beside what comes of it.
     copied = way.whole and (training is None or spec.continues)
     read = 1 if copied or way.quantize != "none" else 0
-    process = _process(sizes) + _kernels(way, batches, training=training is not None)
+    grown = 1.0 if batches is None else min(1.0, batches / _GAPS_GROW_FOR)
     if training is None:
-        return _memory(sizes, device, weights, process, work=_work(way, training=False), read=read)
+        work = _work(way, training=False)
+        return _memory(sizes, device, weights, work=work, gaps=grown * _GAPS_IN_EVALUATION * work, read=read)
     best = 2 * trained * _FP32 if training.evaluations else 0
+    kept = _kept(way) + _kept_by_heads(spec, way)
+    most = _GAPS_STATES * way.tokens * sizes.layers * sizes.hidden * _FP32
     return _memory(
         sizes,
         device,
         weights,
-        process,
         state=3 * trained * _FP32 + (0 if way.cuda else best),
-        kept=_kept(way) + _kept_by_heads(spec, way),
+        kept=kept,
         work=_work(way, training=True) + _told(spec, way),
+        gaps=_GAPS_AMONG_KEPT * kept + grown * min(_GAPS_OF_SIZES * kept, most),
         read=read,
         best=best,
     )
@@ -224,11 +231,11 @@ def _memory(
     sizes: Sizes,
     device: str,
     weights: float,
-    process: int,
     *,
     state: int = 0,
     kept: float = 0,
     work: float = 0,
+    gaps: float = 0,
     read: int = 0,
     best: int = 0,
 ) -> Memory:
@@ -236,22 +243,18 @@ def _memory(
     if device == "cuda":
         host = _CUDA_PROCESS + (1 + read) * file + best
         return Memory(
-            int(weights), state, int(kept), int(work) + _CUDA_WORKSPACE, process=0, loading=0, beside=host
+            int(weights),
+            state,
+            int(kept),
+            int(work) + _CUDA_WORKSPACE,
+            gaps=0,
+            process=0,
+            loading=0,
+            beside=host,
         )
+    process = _PROCESS + _SUBWORD * sizes.vocabulary
     loading = process + int(weights) + read * file
-    return Memory(int(weights), state, int(_GAPS * kept), int(work), process, loading)
-
-
-def _process(sizes: Sizes) -> int:
-    return _PROCESS + _SUBWORD * sizes.vocabulary
-
-
-def _kernels(way: _Way, batches: int | None, *, training: bool) -> int:
-    """Return the bytes of the kernels that oneDNN compiles for products; plain ones in fp32 are another library's."""
-    if way.number == _FP32 and not way.engine:
-        return 0
-    shapes = _KERNELS if batches is None else batches * _SHAPES * (2 if training else 1)
-    return _KERNEL * min(_KERNELS, shapes)
+    return Memory(int(weights), state, int(kept), int(work), int(gaps), process, loading)
 
 
 def _way(stage: Stage, spec_of: SpecOf, sizes: Sizes, device: str, checkpointing: bool) -> _Way:

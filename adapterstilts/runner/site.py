@@ -10,7 +10,7 @@ import torch
 
 from adapterstilts.data.sources import DataRoots
 from adapterstilts.errors import Fault, UsageError
-from adapterstilts.machine import cores, reuse_freed_memory
+from adapterstilts.machine import cores, keep_few_kernels, reuse_freed_memory
 from adapterstilts.runner.prepare import Options, Prepared, local_backbone
 from adapterstilts.runner.pretrained import imported
 from adapterstilts.stages.context import Context
@@ -96,6 +96,7 @@ class Site:
         """
         torch.set_num_threads(self.threads)
         reuse_freed_memory()
+        keep_few_kernels()
         return Context(
             store=open_store(self.store, self.mirror, self.lease_seconds),
             roots=self.roots,

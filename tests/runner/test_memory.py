@@ -26,7 +26,6 @@ from adapterstilts.model.assembly import (
 from adapterstilts.model.backbone import load_backbone
 from adapterstilts.paths import ENGINE, LIBRARY
 from adapterstilts.recipe.plan import Stage
-from adapterstilts.runner import memory
 from adapterstilts.runner.memory import Memory, memory_of
 from adapterstilts.specs import (
     INIT,
@@ -186,7 +185,7 @@ def check(folder: Path, tmp_path: Path, one: Stage) -> None:
             assembly.save(tmp_path / name)
         inputs[name] = tmp_path / name / "adapter"
     blueprint = Blueprint(composition, inputs, adapter=getattr(spec, "adapter", None), heads=heads)
-    expected = of(one, sizes=sizes_of("files:tiny", folder) or LARGE, device="cpu").kept / memory._GAPS
+    expected = of(one, sizes=sizes_of("files:tiny", folder) or LARGE, device="cpu").kept
     found = kept(folder, one, blueprint, full=full, length=spec.training.max_length)
     assert expected == pytest.approx(found, rel=0.12)
 
@@ -244,11 +243,13 @@ def test_what_is_read_counts_by_what_made_it() -> None:
     assert of(longer).host > of(stage("full", path=LIBRARY)).host
 
 
-def test_more_shapes_of_products_take_more_until_there_is_no_room_for_more() -> None:
-    one, two, many, unknown = (of(stage(), device="cpu", batches=n).process for n in (1, 2, 1000, None))
-    assert one < two < many == unknown
-    plain = stage(path=LIBRARY)
-    assert of(plain, device="cpu", batches=1).process == of(plain, device="cpu").process
+def test_gaps_between_blocks_grow_until_every_size_has_been_seen() -> None:
+    one, two, many, unknown = (of(stage(), device="cpu", batches=n).gaps for n in (1, 2, 1000, None))
+    assert 0 < one < two < many == unknown
+    assert of(stage(), device="cuda").gaps == 0
+    made = {"kind": "train_adapter"}
+    first, last = (of(scored({MODEL: "m"}), made=made, device="cpu", batches=n) for n in (1, 1000))
+    assert 0 < first.gaps < last.gaps
 
 
 def test_what_is_not_known_is_not_guessed() -> None:
