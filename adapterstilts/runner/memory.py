@@ -44,7 +44,7 @@ _PROCESS, _SUBWORD = 440 << 20, 1160
 # Blocks that come and go leave gaps in a process's memory. Measured: in training this share of what the layers keep;
 # and, as every batch has other sizes, this share more after so many batches, but no more than so many fp32 states of
 # each token and layer; in an evaluation this multiple of what the layer at work makes.
-_GAPS_AMONG_KEPT, _GAPS_OF_SIZES, _GAPS_STATES = 0.3, 1.5, 10
+_GAPS_AMONG_KEPT, _GAPS_OF_SIZES, _GAPS_STATES = 0.3, 1.75, 13
 _GAPS_GROW_FOR = 20
 _GAPS_IN_EVALUATION = 3
 # A driver's context and torch's kernels, in the machine's memory: a usual figure, not measured here.
