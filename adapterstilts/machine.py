@@ -221,8 +221,8 @@ def keep_few_kernels() -> None:
 
     It compiles one for each shape of a product and keeps 1024 of them. A batch of packed tokens has a shape of its own,
     which hardly comes again, and its kernels stay behind in the middle of the memory that the next batches want: 768
-    tweets (12 layers of 384, bf16) took 2.5 GB so. `KERNELS_KEPT` are those of some six steps, or of an evaluation of
-    500 texts: 2.1 GB in the same time. With 64 it is 2.0, and scoring the same texts again takes a tenth longer.
+    tweets (12 layers of 384, bf16) took 2.5 GB so. `KERNELS_KEPT` are those of some six steps, or of twelve batches
+    of an evaluation: 2.1 GB in the same time. With 64 it is 2.0, and scoring the same batches again takes longer.
     """
     os.environ.setdefault(_KERNELS_KEPT, str(KERNELS_KEPT))
 
